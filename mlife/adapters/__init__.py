@@ -1,0 +1,1 @@
+"""One file per technology: `<port>_<technology>.py`. Only `mlife.runtime` imports these."""

@@ -1,0 +1,58 @@
+"""Sealing keys in an SQLite file of their own (`keys.db`, readable by its owner only): a copy of the log takes none along."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import threading
+from pathlib import Path
+
+from mlife.adapters.events_sqlite import connect, translated
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS keys (id TEXT PRIMARY KEY, subject BLOB NOT NULL UNIQUE, key BLOB NOT NULL) STRICT;
+"""
+
+
+class SqliteKeys:
+    """`Keys` in the file *path*. Subjects are kept as SHA-256; dropping one forgets that too."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        with translated(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._db = connect(path)
+            self._db.execute("PRAGMA secure_delete=ON")
+            self._db.executescript(SCHEMA)
+
+    def of_subject(self, subject: str) -> tuple[str, bytes]:
+        """See `Keys.of_subject`."""
+        hashed = hashlib.sha256(subject.encode()).digest()
+        with self._lock, translated(self._path):
+            self._db.execute(
+                "INSERT INTO keys VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                (secrets.token_hex(8), hashed, secrets.token_bytes(32)),
+            )
+            found = self._db.execute("SELECT id, key FROM keys WHERE subject = ?", (hashed,)).fetchone()
+            return found[0], found[1]
+
+    def by_id(self, key_id: str) -> bytes | None:
+        """See `Keys.by_id`."""
+        with self._lock, translated(self._path):
+            found = self._db.execute("SELECT key FROM keys WHERE id = ?", (key_id,)).fetchone()
+            return found[0] if found else None
+
+    def drop(self, subject: str) -> bool:
+        """See `Keys.drop`."""
+        hashed = hashlib.sha256(subject.encode()).digest()
+        with self._lock, translated(self._path):
+            gone = self._db.execute("DELETE FROM keys WHERE subject = ?", (hashed,)).rowcount > 0
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return gone
+
+    def close(self) -> None:
+        """Release the file."""
+        self._db.close()

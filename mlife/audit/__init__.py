@@ -1,0 +1,1 @@
+"""History: the event timeline of anything, and its proofs."""

@@ -1,0 +1,1 @@
+"""Badcase Analysis and Management (BAM): reports, badcases, causes, alarms, iterations."""

@@ -1,0 +1,1 @@
+"""The kernel: events, decisions, projections, handlers, and the ports that the outside world plugs into."""

@@ -1,0 +1,85 @@
+"""Facts about MLife itself: exceptions that people made, and the policies that judgements use. Topic `mlife.control`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from mlife.core.command import Given, State
+from mlife.core.errors import Refused
+from mlife.core.events import Event, event
+
+
+@event("mlife.projection.skipped", stream="projection/{projection}", key="projection", topic="mlife.control")
+class ProjectionSkipped(Event):
+    """
+    A person let a projection pass over an event that it can't fold; every replay passes over it too.
+
+    Fields:
+        skipped: position of the event.
+    """
+
+    projection: str
+    skipped: int = Field(ge=1)
+    reason: str
+    by: str | None = None
+
+
+@event("mlife.deadletter.skipped", stream="deadletter/{handler}", key="handler", topic="mlife.control")
+class DeadLetterSkipped(Event):
+    """A person decided that a handler need not handle a fact."""
+
+    handler: str
+    partition_key: str
+    skipped: int = Field(ge=1)
+    reason: str
+    by: str | None = None
+
+
+@event("mlife.policy.loaded", stream="policy/{function}", key="function", topic="mlife.control")
+class PolicyLoaded(Event):
+    """
+    The numbers that judgements about a function use from now on.
+
+    Fields:
+        function: `<system>/<function>`, or `default`.
+        policy: the numbers that differ from the defaults, by name.
+        digest: SHA-256 of the whole policy; judgements name it.
+    """
+
+    function: str
+    policy: dict[str, Any]
+    digest: str
+    by: str | None = None
+
+
+class Skips(State):
+    """Positions that a projection passes over."""
+
+    category = "projection"
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.positions: set[int] = set()
+
+    def apply(self, event: Event) -> None:
+        """Collect the positions."""
+        if isinstance(event, ProjectionSkipped):
+            self.positions.add(event.skipped)
+
+
+def skip_in_projection(given: Given, *, projection: str, position: int, reason: str) -> list[Event]:
+    """Let *projection* pass over the event at *position*, now and in every replay."""
+    if position in given(Skips, projection).positions:
+        return []
+    if not reason.strip():
+        raise Refused("a skip needs a reason", remedy="say why the event may be passed over")
+    return [ProjectionSkipped(projection=projection, skipped=position, reason=reason, by=given.actor)]
+
+
+def skip_dead_letter(given: Given, *, handler: str, key: str, position: int, reason: str) -> list[Event]:
+    """Record that a fact stays unhandled."""
+    if not reason.strip():
+        raise Refused("a skip needs a reason", remedy="say why the fact may stay unhandled")
+    return [DeadLetterSkipped(handler=handler, partition_key=key, skipped=position, reason=reason, by=given.actor)]

@@ -1,0 +1,158 @@
+"""
+Every exception of MLife. Each says what happened, with the values, and what to do about it.
+
+Doors (CLI, HTTP, pages) translate by class: `Refused` and its kin are the caller's to mend, `Unavailable` is worth a
+retry, the rest is a fault of the installation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+class MLifeError(Exception):
+    """
+    Something that MLife can explain.
+
+    Args:
+        message: what happened, with the values.
+        remedy: what to do about it; empty when the message says it already.
+    """
+
+    status = 500
+    title = "Internal fault"
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}: {self.remedy}" if self.remedy else self.message
+
+
+class Refused(MLifeError):
+    """A command that the rules do not allow now."""
+
+    status = 409
+    title = "Refused"
+
+
+class NotFound(MLifeError):
+    """No such thing."""
+
+    status = 404
+    title = "Not found"
+
+
+class Invalid(MLifeError):
+    """
+    Input that can't be read as what it should be.
+
+    Args:
+        refusals: the items at fault, each with its field, value, problem and what was expected.
+    """
+
+    status = 422
+    title = "Invalid input"
+
+    def __init__(self, message: str, *, remedy: str = "", refusals: tuple[Refusal, ...] = ()) -> None:
+        super().__init__(message, remedy=remedy)
+        self.refusals = refusals
+
+    def __str__(self) -> str:
+        lines = [super().__str__(), *(f"  {r}" for r in self.refusals[:20])]
+        return "\n".join(lines)
+
+
+class Conflict(MLifeError):
+    """
+    Another writer was faster: a stream that the decision read has grown since.
+
+    Args:
+        stream: the stream, e.g. `task/tsk-7`.
+        expected: the version that the decision was made on.
+        actual: the version that the stream has now.
+    """
+
+    status = 412
+    title = "Conflict"
+
+    def __init__(self, stream: str, expected: int, actual: int) -> None:
+        super().__init__(
+            f"stream {stream} is at version {actual}, not {expected}",
+            remedy="read it again, decide again, append again",
+        )
+        self.stream, self.expected, self.actual = stream, expected, actual
+
+
+class Mismatch(MLifeError):
+    """The same id was used before for something else."""
+
+    status = 409
+    title = "Same id, other content"
+
+
+class Unavailable(MLifeError):
+    """A part that is needed can't be reached or has not caught up; the same request may work later."""
+
+    status = 503
+    title = "Not available now"
+    retry_after = 1
+
+
+class HomeUnusable(MLifeError):
+    """The home can't be written: full disk, read-only, or not ours."""
+
+    status = 507
+    title = "Home can't be written"
+
+
+class Corrupt(MLifeError):
+    """The log does not say what it must: a gap, a broken digest, an unknown event type."""
+
+
+class Misconfigured(MLifeError):
+    """A setting, a plug-in or a declaration is wrong."""
+
+
+class Parked(MLifeError):
+    """A handler or projection gave up on an event; it waits for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """
+    One item of a batch that was not taken.
+
+    Args:
+        line: the item's line (or place in the array), from 1.
+        field: dotted path of the field at fault; empty when it is the item as a whole.
+        value: what stood there, shortened to 200 characters.
+        problem: what is wrong with it.
+        expected: what would be right.
+    """
+
+    line: int
+    field: str
+    value: str
+    problem: str
+    expected: str
+
+    def __str__(self) -> str:
+        at = f"line {self.line}" + (f", {self.field}" if self.field else "")
+        shown = f" {self.value!r}" if self.value else ""
+        return f"{at}:{shown} {self.problem}" + (f"; expected {self.expected}" if self.expected else "")
+
+    def as_json(self) -> dict[str, Any]:
+        """The refusal as the contract's batch answer spells it."""
+        return asdict(self)
+
+
+def shortened(value: object, limit: int = 200) -> str:
+    """*value* as text that is safe to print: at most *limit* characters, control characters made visible."""
+    text = value if isinstance(value, str) else repr(value[: limit * 2] if isinstance(value, bytes) else value)
+    text = text[: limit + 1]
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

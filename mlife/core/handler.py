@@ -1,0 +1,212 @@
+"""
+Handlers: what follows from a fact.
+
+    @handler("training.draft_task", on=DocumentGrouped)
+    def draft_task(fact: Recorded[DocumentGrouped], do: Do) -> None:
+        do(training.draft_task, task_id=fact.event.task_id, ...)
+
+A handler may run twice and must not matter twice: ids of what it causes are derived from handler, cause and ordinal, so
+a command that was carried out before is not decided again. What fails is retried, then its partition key is parked.
+A timer is the same for a moment that has come: due rows of a projection, asked by whoever holds the runner lock.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol
+
+from mlife.core.command import Decision, Done, Executor
+from mlife.core.errors import Misconfigured
+from mlife.core.events import Event, Recorded
+from mlife.core.ports import Blobs, EventStore, Locks, Models
+from mlife.core.projection import Reader, Views
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row, Select
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class Ports:
+    """
+    The outside world, as `mlife.runtime` wired it.
+
+    Args:
+        extra: ports of features and plug-ins by name, e.g. `target`.
+    """
+
+    store: EventStore
+    views: Views
+    blobs: Blobs
+    locks: Locks
+    models: Models
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+class Do:
+    """What a handler may do: carry out commands in the name of its fact, and look at the query tables."""
+
+    def __init__(self, executor: Executor, ports: Ports, key: str) -> None:
+        self._executor = executor
+        self.ports = ports
+        self._key = key
+        self._calls = 0
+
+    def __call__(self, decide: Decision[P], *args: P.args, **input: P.kwargs) -> Done:
+        """Carry out a command; the same call of the same fact is carried out once."""
+        self._calls += 1
+        return self._executor.under(f"{self._key}:{self._calls}", decide, *args, **input)
+
+    def read(self) -> AbstractContextManager[Reader]:
+        """The query tables; they have folded the fact already."""
+        return self.ports.views.read()
+
+
+@dataclass(frozen=True)
+class Handler:
+    """A registered handler; see `handler`."""
+
+    name: str
+    types: frozenset[str]
+    run: Callable[[Recorded[Any], Do], None]
+    latest_per: Callable[[Recorded[Any]], str] | None
+
+    def takes(self, type_name: str) -> bool:
+        """Does it handle events of this (versioned) type?"""
+        return type_name.rsplit(".v", 1)[0] in self.types
+
+    def facts(self, events: Sequence[Recorded[Event]]) -> list[Recorded[Event]]:
+        """Those of consecutive *events* that it must see, in order; with `latest_per` the last of each key."""
+        mine = [r for r in events if self.takes(r.draft.type)]
+        if self.latest_per is None:
+            return mine
+        return sorted({self.latest_per(r): r for r in mine}.values(), key=lambda r: r.position)
+
+
+@dataclass(frozen=True)
+class Timer:
+    """A registered timer; see `timer`."""
+
+    name: str
+    due: Callable[[datetime], Select[Any]]
+    run: Callable[[Row[Any], Do], None]
+
+
+handlers: dict[str, Handler] = {}
+timers: dict[str, Timer] = {}
+
+
+def handler(
+    name: str, *, on: type[Event] | tuple[type[Event], ...], latest_per: Callable[[Recorded[Any]], str] | None = None
+) -> Callable[[Callable[[Recorded[Any], Do], None]], Callable[[Recorded[Any], Do], None]]:
+    """
+    Register a function as the handler of event classes.
+
+    Args:
+        name: `<feature>.<verb>`; part of the ids of what it causes, so never rename it.
+        on: the event class or classes.
+        latest_per: for facts that come in floods (reports): of several facts with the same value, handle the last.
+            The handler then looks at the query tables, and what it decides must depend on them and not on the fact.
+
+    Raises:
+        Misconfigured: another function has the name.
+    """
+    classes = on if isinstance(on, tuple) else (on,)
+
+    def declare(run: Callable[[Recorded[Any], Do], None]) -> Callable[[Recorded[Any], Do], None]:
+        _unique(name, handlers, run)
+        handlers[name] = Handler(name, frozenset(c.declared.name for c in classes), run, latest_per)
+        return run
+
+    return declare
+
+
+def timer(
+    name: str, *, due: Callable[[datetime], Select[Any]]
+) -> Callable[[Callable[[Row[Any], Do], None]], Callable[[Row[Any], Do], None]]:
+    """
+    Register what happens when a row of a projection comes due.
+
+    Args:
+        due: from the time to a query whose rows are due. The row's values are part of the derived ids, so select only
+            what names the occasion (a key and its due time). What the timer does must make the row go away.
+    """
+
+    def declare(run: Callable[[Row[Any], Do], None]) -> Callable[[Row[Any], Do], None]:
+        _unique(name, timers, run)
+        timers[name] = Timer(name, due, run)
+        return run
+
+    return declare
+
+
+def _unique(name: str, table: Any, run: Callable[..., None]) -> None:
+    other = table.get(name)
+    if other is not None and other.run.__qualname__ != run.__qualname__:
+        raise Misconfigured(
+            f"{run.__module__}.{run.__qualname__} and {other.run.__module__}.{other.run.__qualname__} are both called {name}",
+            remedy="rename one of them",
+        )
+
+
+def acting(executor: Executor, ports: Ports, name: str, fact: Recorded[Event]) -> Do:
+    """The `Do` of handler *name* for *fact*: its commands carry the fact as cause and share its correlation."""
+    own = executor.as_(
+        actor=f"handler {name}",
+        causation_id=fact.draft.id,
+        correlation_id=fact.draft.correlation_id,
+        source=fact.draft.source if fact.draft.source.endswith("/simulation") else None,
+    )
+    return Do(own, ports, f"{name}:{uuid.UUID(bytes=fact.draft.id)}")
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """
+    A fact that a handler could not handle, or that waits behind one of the same key.
+
+    Args:
+        attempts: how often it was tried; 0 for one that waits.
+        error: why the last try failed; empty for one that waits.
+        retry: a person asked for another try.
+    """
+
+    handler: str
+    key: str
+    position: int
+    attempts: int
+    error: str
+    retry: bool = False
+
+
+class HandlerBook(Protocol):
+    """Where handlers stand, what was tried, and what is parked; beside the query tables."""
+
+    def positions(self) -> dict[str, int]:
+        """Checkpoint of every handler that ever ran."""
+
+    def move(self, positions: dict[str, int]) -> None:
+        """Set checkpoints, and forget the attempts at facts up to them."""
+
+    def attempt(self, handler: str, position: int, change: int = 1) -> int:
+        """Count a try *before* it is made, so that a crash counts (-1: it was none); how many that makes."""
+
+    def park(self, letter: DeadLetter) -> None:
+        """Keep a dead letter."""
+
+    def letters(self, handler: str = "", *, retry_only: bool = False) -> list[DeadLetter]:
+        """Dead letters in position order."""
+
+    def parked_keys(self, handler: str) -> set[str]:
+        """Keys of which later facts must wait."""
+
+    def ask_retry(self, handler: str, key: str) -> int:
+        """Mark the letters of a key to be tried again; how many there are."""
+
+    def unpark(self, handler: str, position: int) -> None:
+        """The fact is dealt with."""

@@ -1,0 +1,194 @@
+"""
+Ports: what MLife needs from the outside, named by role. `mlife/adapters/<port>_<technology>.py` provides them.
+
+Each port has one contract suite in `tests/contract/`, run over every adapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from mlife.core.events import Draft, Event, Recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """
+    What one caller wants written; the writer judges each caller alone.
+
+    Args:
+        drafts: the events, in order.
+        expected: stream → version that the decision read (0: must be empty). All are checked.
+        whole: True for a decision (if the first event is known, nothing is written and all count as known);
+            False for intake (every draft by itself).
+    """
+
+    drafts: Sequence[Draft]
+    expected: Mapping[str, int] = field(default_factory=dict)
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """
+    Where the drafts of an `Append` stand in the log now.
+
+    Args:
+        positions: one for each draft, its old position if it was known.
+        known: for each draft, whether its id had been seen before (then nothing was written for it).
+    """
+
+    positions: Sequence[int]
+    known: Sequence[bool]
+
+    @property
+    def position(self) -> int:
+        """The highest position: wait for it to read your own write."""
+        return max(self.positions, default=0)
+
+
+class EventStore(Protocol):
+    """
+    The log: one total order of immutable events.
+
+    Positions are dense and in commit order, across processes. An answer comes after the events are durable.
+    """
+
+    def append(self, append: Append) -> Appended:
+        """
+        Write what one caller decided.
+
+        Raises:
+            Conflict: a stream in `expected` has another version; nothing of this caller is written.
+            HomeUnusable: the disk is full or read-only; nothing of this caller is written.
+        """
+
+    def head(self) -> int:
+        """The last position; 0 for an empty log."""
+
+    def read(self, after: int = 0, limit: int = 10_000, *, types: Sequence[str] = ()) -> list[Recorded[Event]]:
+        """Up to *limit* events after position *after*, in order; only those of *types* (versioned) if given."""
+
+    def read_stream(self, stream: str, after_version: int = 0) -> list[Recorded[Event]]:
+        """The events of *stream* after *after_version*, in order."""
+
+    def find(self, event_ids: Sequence[bytes]) -> dict[bytes, Recorded[Event]]:
+        """Those of *event_ids* (16 bytes each) that the log has."""
+
+    def wait(self, after: int, timeout: float) -> int:
+        """Sleep until the head is beyond *after*, at most *timeout* seconds; the head then."""
+
+    def wake(self) -> None:
+        """End every `wait` of this process now."""
+
+    def barrier(self) -> AbstractContextManager[int]:
+        """Hold the writer lock: inside, nobody appends, and the head (the value) stands still."""
+
+    def close(self) -> None:
+        """Finish what is queued and release the files."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """Bytes in the store: hex `sha256` is the identity, hex `md5` a column, `size` in bytes."""
+
+    sha256: str
+    md5: str
+    size: int
+
+
+class Blobs(Protocol):
+    """Immutable files by the SHA-256 of their content."""
+
+    def put(self, source: bytes | Path | BinaryIO, *, limit: int | None = None) -> StoredFile:
+        """Keep the bytes of *source*, durably, before answering; putting them twice changes nothing."""
+
+    def open(self, sha256: str) -> BinaryIO:
+        """The bytes, to read. Raises NotFound."""
+
+    def path(self, sha256: str) -> Path | None:
+        """A local path to the bytes if the store has one."""
+
+    def has(self, sha256: str) -> bool:
+        """Are the bytes there?"""
+
+
+class Locks(Protocol):
+    """Named locks that the holder's death releases."""
+
+    def hold(self, name: str, *, timeout: float = 0.0) -> AbstractContextManager[bool]:
+        """Try to hold *name* inside the block, waiting up to *timeout* seconds; the value says whether it is held."""
+
+    def is_held(self, name: str) -> bool:
+        """Does anybody hold *name*?"""
+
+
+class Keys(Protocol):
+    """Sealing keys, one per data subject, in a table of their own."""
+
+    def of_subject(self, subject: str) -> tuple[str, bytes]:
+        """The key id and 32-byte key of *subject*, made durably if there is none."""
+
+    def by_id(self, key_id: str) -> bytes | None:
+        """The key, or None when it was dropped."""
+
+    def drop(self, subject: str) -> bool:
+        """Erase: forget the key of *subject*. False if there was none."""
+
+
+class Clock(Protocol):
+    """What time it is."""
+
+    def now(self) -> datetime:
+        """The moment, UTC."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """The moment, UTC."""
+        return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a model answers for one input: its *label* and, if it gives one, the score of it in [0, 1]."""
+
+    label: str
+    score: float | None
+
+
+class Models(Protocol):
+    """Opens model files."""
+
+    def check(self, path: Path) -> Mapping[str, str]:
+        """The metadata of a valid model file. Raises Invalid with what is wrong."""
+
+    def load(self, path: Path) -> Predictor:
+        """A predictor on the model; its memory is freed with it."""
+
+
+class Predictor(Protocol):
+    """A loaded model."""
+
+    def predict(self, images: Sequence[bytes]) -> list[Prediction]:
+        """One answer for each encoded input, in order."""
+
+
+def iterate(
+    store: EventStore, after: int = 0, *, until: int | None = None, run: int = 10_000
+) -> Iterator[Recorded[Event]]:
+    """Every event after *after*, up to *until* (default: the head at the start), read in runs."""
+    last = store.head() if until is None else until
+    while after < last:
+        events = store.read(after, min(run, last - after))
+        if not events:
+            return
+        yield from events
+        after = events[-1].position

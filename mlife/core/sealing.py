@@ -1,0 +1,93 @@
+"""
+Sealing: declared personal fields are ciphertext inside the stored bytes, from the first event on.
+
+AES-256-GCM with one key per data subject (the report's `reporter`, else its `client`). Dropping the key erases the
+person everywhere, and every digest stays valid. The nonce is derived from key, event, field and text, so that sealing
+the same event twice gives the same bytes: a resend is recognised, and no nonce meets two texts.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlife.core.events import Event
+from mlife.core.ports import Keys
+
+MARK = "sealed:v1:"
+ERASED = "(erased)"
+ALWAYS = frozenset({"reporter"})
+
+
+@dataclass(frozen=True)
+class Sealer:
+    """
+    Seals and opens personal fields.
+
+    Args:
+        keys: where the keys are.
+        declared: system → names of the personal fields that it wants sealed; `reporter` always is.
+    """
+
+    keys: Keys
+    declared: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def fields_of(self, cls: type[Event], system: str | None) -> frozenset[str]:
+        """Which fields of *cls* are sealed for *system*."""
+        return cls.kind.personal & (ALWAYS | self.declared.get(system or "", frozenset()))
+
+    def seal(self, cls: type[Event], event_id: bytes, data: dict[str, Any]) -> dict[str, Any]:
+        """*data* (an event's JSON) with its sealed fields as ciphertext; the same object if there is none."""
+        names = [n for n in self.fields_of(cls, data.get("system")) if data.get(n)]
+        if not names:
+            return data
+        subject = data.get("reporter") or data.get("client")
+        key_id, key = self.keys.of_subject(str(subject) if subject else f"event {event_id.hex()}")
+        return {
+            **data,
+            **{n: _walk(data[n], lambda text, n=n: _seal(key_id, key, event_id, n, text)) for n in names},
+        }
+
+    def open(self, value: Any) -> Any:
+        """*value* with every sealed text in it readable again, or `(erased)` where the key was dropped."""
+        return _walk(value, self._open_text)
+
+    def _open_text(self, text: str) -> str:
+        if not text.startswith(MARK):
+            return text
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        try:
+            key_id, body = text.removeprefix(MARK).split(":", 1)
+            raw = base64.urlsafe_b64decode(body)
+        except ValueError:
+            return text  # somebody really wrote that
+        key = self.keys.by_id(key_id)
+        if key is None:
+            return ERASED
+        try:
+            return AESGCM(key).decrypt(raw[:12], raw[12:], None).decode()
+        except InvalidTag:
+            return ERASED
+
+
+def _seal(key_id: str, key: bytes, event_id: bytes, name: str, text: str) -> str:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    nonce = hmac.digest(key, event_id + name.encode() + b"\0" + text.encode(), "sha256")[:12]
+    body = base64.urlsafe_b64encode(nonce + AESGCM(key).encrypt(nonce, text.encode(), None)).decode()
+    return f"{MARK}{key_id}:{body}"
+
+
+def _walk(value: Any, change: Any) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [_walk(v, change) for v in value]
+    if isinstance(value, dict):
+        return {k: _walk(v, change) for k, v in value.items()}
+    return value

@@ -1,0 +1,226 @@
+"""
+The composition root: the only place that reads the configuration, knows the size, and wires adapters to ports.
+
+`with open_home(settings()) as home:` gives a `Home`: the ports, the executor for commands, and the runner.
+"""
+
+from __future__ import annotations
+
+import os
+import pkgutil
+import sys
+import threading
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from mlife.core.command import Executor
+from mlife.core.errors import Misconfigured
+from mlife.core.handler import Ports
+from mlife.core.runner import Runner
+from mlife.core.sealing import Sealer
+
+ROOMS = ("events", "views", "commands")
+"""Rooms of a feature that every process needs; `pages` are loaded by the server alone."""
+
+SWITCH_INTERVAL = 0.0005
+"""Seconds; Python's default lets one busy thread delay an append by 30 ms (docs/benchmarks.md)."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    The configuration: `mlife.toml`, overridden by `MLIFE_*`, overridden by flags.
+
+    Args:
+        home: folder of the embedded size.
+        store: `sqlite:///path`.
+        bus: `inprocess`.
+        files: `file:///path`.
+        token: needed by every HTTP request if set; must be set to listen beyond loopback.
+        personal: system → names of the personal fields that are sealed beside `reporter`.
+    """
+
+    home: Path
+    store: str
+    bus: str
+    files: str
+    token: str | None = None
+    personal: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+def settings(home: str | Path | None = None, *, config: Path | None = None, **flags: str | None) -> Settings:
+    """
+    Read the configuration.
+
+    Raises:
+        Misconfigured: a file that is no TOML, an unknown setting, or a value that this program can't serve.
+    """
+    told = _toml(config or Path(os.environ.get("MLIFE_CONFIG", "mlife.toml")))
+    personal = told.pop("personal", {})
+    chosen = {
+        k: flags.get(k) or os.environ.get(f"MLIFE_{k.upper()}") or told.pop(k, None)
+        for k in ("store", "bus", "files", "token")
+    }
+    folder = Path(home or os.environ.get("MLIFE_HOME") or told.pop("home", None) or ".mlife").absolute()
+    told.pop("home", None)
+    if told:
+        raise Misconfigured(
+            f"mlife.toml has unknown settings: {', '.join(sorted(told))}",
+            remedy="home, store, bus, files, token, [personal]",
+        )
+    made = Settings(
+        home=folder,
+        store=chosen["store"] or f"sqlite:///{folder}/mlife.db",
+        bus=chosen["bus"] or "inprocess",
+        files=chosen["files"] or f"file:///{folder}/files",
+        token=chosen["token"],
+        personal={system: frozenset(names) for system, names in personal.items()},
+    )
+    for name, value, scheme in (
+        ("store", made.store, "sqlite"),
+        ("bus", made.bus, "inprocess"),
+        ("files", made.files, "file"),
+    ):
+        if value.split(":", 1)[0] != scheme:
+            raise Misconfigured(
+                f"MLIFE_{name.upper()} is {value.split('://', 1)[0]}, which this version can't serve",
+                remedy=f"use the embedded {scheme} for now; the cluster size is planned",
+            )
+    return made
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text()) if path.exists() else {}
+    except tomllib.TOMLDecodeError as e:
+        raise Misconfigured(f"{path} is no TOML: {e}", remedy="mend the line it names") from e
+
+
+def load_features(rooms: Sequence[str] = ROOMS) -> None:
+    """
+    Import every installed feature: built-in ones and those of other packages come through the same entry points.
+
+    An entry point of group `mlife.features` names a package. Its modules named in *rooms* are imported; the folders
+    of projections and handlers are imported whole.
+
+    Raises:
+        Misconfigured: a feature can't be imported; the message names it.
+    """
+    found = sorted(entry_points(group="mlife.features"), key=lambda e: e.name)
+    for layer in (False, True):  # what happened and what is asked first, what follows from it second
+        for point in found:
+            if (point.value.rsplit(".", 1)[-1] in ("projections", "handlers")) == layer:
+                _load(point.name, point.value, None if layer else rooms)
+
+
+def _load(name: str, package: str, rooms: Sequence[str] | None) -> None:
+    try:
+        module = import_module(package)
+        for found in pkgutil.iter_modules(getattr(module, "__path__", [])):
+            if rooms is None or found.name in rooms:
+                import_module(f"{package}.{found.name}")
+    except ImportError as e:
+        raise Misconfigured(
+            f"the feature {name} ({package}) can't be imported: {e}", remedy="install what it needs, or remove it"
+        ) from e
+
+
+@dataclass
+class Home:
+    """
+    One opened home.
+
+    Args:
+        do: carries out commands: `home.do(triage, badcase_id="bc-…")`.
+        runner: projects and handles; `catch_up` is the part that a command line may do.
+    """
+
+    settings: Settings
+    ports: Ports
+    do: Executor
+    runner: Runner
+    sealer: Sealer
+    closers: list[Any]
+
+    def see(self, position: int) -> None:
+        """Make what was written at *position* visible to this process's reads: project it if nobody else does."""
+        with self.ports.locks.hold("runner") as held:
+            if held:
+                self.runner.catch_up(position)
+                return
+        with self.ports.views.read(min_position=position):
+            return
+
+    @contextmanager
+    def running(self) -> Iterator[Runner]:
+        """The runner in a thread of its own, for the block."""
+        stop = threading.Event()
+        thread = threading.Thread(target=self.runner.run, args=(stop,), name="mlife-runner", daemon=True)
+        thread.start()
+        try:
+            yield self.runner
+        finally:
+            stop.set()
+            self.ports.store.wake()
+            thread.join()
+
+    def close(self) -> None:
+        """Finish what is queued and release the files."""
+        for closer in self.closers:
+            closer.close()
+        self.closers = []
+
+
+@contextmanager
+def open_home(chosen: Settings, *, rooms: Sequence[str] = ROOMS) -> Iterator[Home]:
+    """
+    Open (and make, if it is not there) the home that *chosen* names.
+
+    Raises:
+        HomeUnusable: it can't be written.
+        Misconfigured: a feature can't be loaded.
+    """
+    home = wire(chosen, rooms=rooms)
+    try:
+        yield home
+    finally:
+        home.close()
+
+
+def wire(chosen: Settings, *, rooms: Sequence[str] = ROOMS) -> Home:
+    """As `open_home`, for a caller that closes it itself."""
+    from mlife.adapters.blobs_folder import FolderBlobs
+    from mlife.adapters.events_sqlite import SqliteEventStore
+    from mlife.adapters.handlers_sqlite import SqliteHandlerBook
+    from mlife.adapters.keys_sqlite import SqliteKeys
+    from mlife.adapters.locks_flock import FlockLocks
+    from mlife.adapters.models_onnx import OnnxModels
+    from mlife.adapters.views_sqlite import SqliteViews
+
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    load_features(rooms)
+    store = SqliteEventStore(_path(chosen.store))
+    views = SqliteViews(chosen.home / "views.db")
+    book = SqliteHandlerBook(chosen.home / "views.db")
+    keys = SqliteKeys(chosen.home / "keys.db")
+    sealer = Sealer(keys, chosen.personal)
+    executor = Executor(store, sealer)
+    ports = Ports(
+        store=store,
+        views=views,
+        blobs=FolderBlobs(_path(chosen.files)),
+        locks=FlockLocks(chosen.home),
+        models=OnnxModels(),
+    )
+    return Home(chosen, ports, executor, Runner(ports, executor, book), sealer, [store, views, book, keys])
+
+
+def _path(url: str) -> Path:
+    return Path(urlsplit(url).path)

@@ -1,0 +1,1 @@
+"""Model Serving and Management (MSM): models, the gate, deployments."""

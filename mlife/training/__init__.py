@@ -1,0 +1,1 @@
+"""Model Training and Testing (MTT): tasks that run the users' own code."""
