@@ -1,0 +1,1 @@
+"""DAM, data analysis and management: files, documents (tables of labelled files) and groups."""
