@@ -1,0 +1,67 @@
+"""
+Headers that keep a page to itself, and the refusal of writes that another site's page sends through the browser.
+
+A server on loopback has no password; without this check any web page could make its reader's browser post to it.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mlife.ui.problems import Problem
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "
+        "connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class PageSafety:
+    """ASGI middleware. A route that set one of the headers itself keeps its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        if scope["method"] not in _READS and is_foreign(Headers(scope=scope)):
+            refused = Problem(
+                403,
+                "Request from another site",
+                "The browser says that another site's page sent this request, so nothing was done.",
+                "open MLife's own page and do it there",
+            )
+            await refused.as_json()(scope, receive, send_safely)
+            return
+        await self.app(scope, receive, send_safely)
+
+
+def is_foreign(headers: Headers) -> bool:
+    """Whether a browser says that another site's page made the request. Programs send neither header."""
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in {"same-origin", "none"}
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != headers.get("host")

@@ -1,0 +1,160 @@
+// What pages gain from a script: keys, a selection kept in the address, theme without a reload, copying, toasts.
+// Every page is useful without it.
+
+const one = (selector, root = document) => root.querySelector(selector);
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+const year = 365 * 86400;
+
+// ---- what the server should know of the reader ----
+
+function remember(name, value) {
+  document.cookie = `${name}=${encodeURIComponent(value)}; path=/; max-age=${year}; samesite=lax`;
+}
+
+remember("mlife_zone", Intl.DateTimeFormat().resolvedOptions().timeZone);
+
+function chooseTheme(event) {
+  const chosen = event.submitter?.name === "theme" && event.submitter.value;
+  if (!chosen) return;
+  event.preventDefault();
+  remember("mlife_theme", chosen);
+  document.documentElement.dataset.theme = chosen;
+  one("meta[name=color-scheme]").content = chosen === "system" ? "light dark" : chosen;
+  for (const b of all(".themes [name=theme]")) b.setAttribute("aria-pressed", b.value === chosen);
+}
+
+// ---- selection: checked boxes and those of other pages, kept as ?selected=a,b ----
+
+function selection() {
+  const boxes = all("input[name=selected]:not([type=hidden])");
+  const elsewhere = all("input[type=hidden][name=selected]").map((i) => i.value);
+  return [...elsewhere, ...boxes.filter((b) => b.checked).map((b) => b.value)];
+}
+
+function keepSelection() {
+  const chosen = selection();
+  const into = (address) => {
+    const url = new URL(address, location.href);
+    url.searchParams.delete("selected");
+    if (chosen.length) url.searchParams.set("selected", chosen.join(","));
+    return url.pathname + url.search.replaceAll("%2C", ",") + url.hash;
+  };
+  history.replaceState(history.state, "", into(location.href));
+  for (const a of all("a[data-keep]")) a.href = into(a.href);
+  for (const b of all("[data-selected-count]")) b.textContent = chosen.length.toLocaleString("en").replaceAll(",", "\u202f");
+}
+
+// ---- keys ----
+
+const keysOn = () => localStorage.getItem("mlife_keys") !== "off";
+const typing = (element) => element.matches("input:not([type=checkbox]), textarea, select, [contenteditable]");
+const row = () => document.activeElement?.closest("[data-row]");
+
+function step(by) {
+  const rows = all("[data-row]").filter((r) => one(".row-link", r));
+  if (!rows.length) return one(by > 0 ? ".place a[rel=next]" : ".place a[rel=prev]")?.click();
+  const at = rows.indexOf(row());
+  const next = rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(Math.max(at + by, 0), rows.length - 1)];
+  one(".row-link", next).focus();
+  next.scrollIntoView({ block: "nearest" });
+}
+
+const keys = {
+  "/": () => { const box = one("#q"); box?.focus(); box?.select(); },
+  "?": () => one("#keys").togglePopover(),
+  j: () => step(1),
+  k: () => step(-1),
+  x: () => one("input[type=checkbox]", row() ?? document.createElement("i"))?.click(),
+};
+
+function press(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (event.key === "Escape" && typing(event.target)) return event.target.blur();
+  if (!keysOn() || typing(event.target) || event.target.closest("dialog, :popover-open")) return;
+  if (Object.hasOwn(keys, event.key)) {
+    event.preventDefault();
+    keys[event.key]();
+  } else if (/^[a-z]$/.test(event.key)) {
+    const button = one(`main [data-key="${event.key}"]`);
+    if (!button) return;
+    event.preventDefault();
+    button.click();
+  }
+}
+
+// ---- toasts, copying ----
+
+function toast(text, alarm = false) {
+  const box = document.createElement("div");
+  box.className = alarm ? "toast alarm" : "toast";
+  const says = document.createElement("p");
+  says.textContent = text;
+  const close = document.createElement("button");
+  close.type = "button";
+  close.className = "close";
+  close.dataset.dismiss = "";
+  close.ariaLabel = "Dismiss";
+  close.textContent = "×";
+  box.append(says, close);
+  one("#toasts").append(box);
+  if (!alarm) setTimeout(() => box.remove(), 8000);
+}
+
+async function copy(button) {
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    const label = button.textContent;
+    button.textContent = "copied";
+    setTimeout(() => { button.textContent = label; }, 1500);
+  } catch {
+    toast("The browser does not let pages copy here; select the text and copy it yourself.", true);
+  }
+}
+
+function explain(event) {
+  const answer = event.detail.xhr;
+  let problem = {};
+  try { problem = JSON.parse(answer.responseText); } catch { problem.title = `The server answered ${answer.status}`; }
+  toast([problem.title, problem.detail, problem.remedy].filter(Boolean).join(" · "), true);
+}
+
+// ---- wiring ----
+
+function prepare(root) {
+  for (const b of all("[data-copy][hidden]", root)) b.hidden = false;
+  for (const l of all("[data-follow]", root)) if (l.dataset.atEnd !== "false") l.scrollTop = l.scrollHeight;
+}
+
+const quiet = new Set(["live"]); // refreshes whose failure the next one mends
+let lost = false;
+
+document.addEventListener("keydown", press);
+document.addEventListener("submit", chooseTheme);
+document.addEventListener("change", (event) => {
+  if (event.target.name === "selected") keepSelection();
+  if (event.target.id === "keys-on") localStorage.setItem("mlife_keys", event.target.checked ? "on" : "off");
+});
+document.addEventListener("click", (event) => {
+  const target = event.target.closest?.("[data-copy], [data-dismiss]");
+  if (target?.hasAttribute("data-dismiss")) target.closest(".toast").remove();
+  else if (target) copy(target);
+});
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (document.hidden && quiet.has(event.detail.elt.id)) event.preventDefault();
+});
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const log = event.detail.target.closest?.("[data-follow]");
+  if (log) log.dataset.atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+});
+document.addEventListener("htmx:afterSwap", () => {
+  lost = false;
+  prepare(document);
+});
+document.addEventListener("htmx:responseError", explain);
+document.addEventListener("htmx:sendError", () => {
+  if (!lost) toast("The server does not answer. This page shows what it knew last.", true);
+  lost = true;
+});
+prepare(document);
+one("#keys-on").checked = keysOn();
+if (selection().length) keepSelection();
