@@ -127,11 +127,7 @@ def page(
     Raises:
         QueryError: the query, sort, cursor or limit can't be used.
     """
-    if not 1 <= limit <= MAX_LIMIT:
-        text = str(limit)
-        raise QueryError(
-            f"a page of {text} rows", Span(text, 0, len(text)), expected=f"ask for 1 to {MAX_LIMIT}", part="limit"
-        )
+    _check_limit(limit)
     ast = parse(query) if isinstance(query, str) else query
     orders = read_sort(sort if sort is not None else searchable.default_sort, searchable)
     binding = _binding(searchable, ast, orders)
@@ -139,9 +135,8 @@ def page(
     moment = cursor.now if cursor else aware(now)
     condition = compile_query(ast, searchable, moment)
     statement = select.where(condition)
-    back = False
+    back = cursor is not None and cursor.back
     if cursor is not None:
-        back = cursor.back
         statement = statement.where(_beyond(orders, cursor.values, back=back))
     statement = statement.order_by(*(_order_by(o, back=back) for o in orders)).limit(limit + 1)
     sort_values = (o.column.label(f"sort_value_{i}") for i, o in enumerate(orders))
@@ -178,6 +173,14 @@ def read_sort(sort: str, searchable: Searchable) -> list[Order]:
         orders.append(Order(field.name, field.sort_column, word.startswith("-")))
         at += len(raw) + 1
     return [*orders, Order("", searchable.key, bool(orders) and orders[-1].descending)]
+
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= MAX_LIMIT:
+        text = str(limit)
+        raise QueryError(
+            f"a page of {text} rows", Span(text, 0, len(text)), expected=f"ask for 1 to {MAX_LIMIT}", part="limit"
+        )
 
 
 def _binding(searchable: Searchable, ast: Node, orders: Sequence[Order]) -> str:
