@@ -17,12 +17,13 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
 from mlife.core.command import Executor
 from mlife.core.errors import Misconfigured
-from mlife.core.handler import Ports
+from mlife.core.handler import HandlerBook, Ports
 from mlife.core.runner import Runner
 from mlife.core.sealing import Sealer
 
@@ -103,32 +104,49 @@ def _toml(path: Path) -> dict[str, Any]:
         raise Misconfigured(f"{path} is no TOML: {e}", remedy="mend the line it names") from e
 
 
+LAYERS = ("projections", "handlers")
+"""What follows from facts; loaded after the rooms that declare them, and whole."""
+
+
+def feature_modules(rooms: Sequence[str]) -> list[str]:
+    """
+    The modules called as in *rooms* of every installed feature, in a fixed order.
+
+    Built-in features and those of other packages come through the same entry points: one of group `mlife.features`
+    names a package. Of `mlife.projections`, `mlife.handlers` and packages that end so, every module counts.
+
+    Raises:
+        Misconfigured: a package can't be imported; the message names it.
+    """
+    found: list[str] = []
+    points = {(e.value.rsplit(".", 1)[-1] in LAYERS, e.name, e.value) for e in entry_points(group="mlife.features")}
+    for is_layer, name, package in sorted(points):
+        module = _imported(name, package)
+        inside = [m.name for m in pkgutil.iter_modules(getattr(module, "__path__", []))]
+        if is_layer:
+            found += [f"{package}.{m}" for m in inside] if "projections" in rooms else []
+        else:
+            found += [f"{package}.{m}" for m in rooms if m in inside]
+    return found
+
+
 def load_features(rooms: Sequence[str] = ROOMS) -> None:
     """
-    Import every installed feature: built-in ones and those of other packages come through the same entry points.
-
-    An entry point of group `mlife.features` names a package. Its modules named in *rooms* are imported; the folders
-    of projections and handlers are imported whole.
+    Import every installed feature, so that its events, projections and handlers are registered.
 
     Raises:
         Misconfigured: a feature can't be imported; the message names it.
     """
-    found = sorted(entry_points(group="mlife.features"), key=lambda e: e.name)
-    for layer in (False, True):  # what happened and what is asked first, what follows from it second
-        for point in found:
-            if (point.value.rsplit(".", 1)[-1] in ("projections", "handlers")) == layer:
-                _load(point.name, point.value, None if layer else rooms)
+    for module in feature_modules((*rooms, "projections", "handlers")):
+        _imported(module, module)
 
 
-def _load(name: str, package: str, rooms: Sequence[str] | None) -> None:
+def _imported(name: str, module: str) -> ModuleType:
     try:
-        module = import_module(package)
-        for found in pkgutil.iter_modules(getattr(module, "__path__", [])):
-            if rooms is None or found.name in rooms:
-                import_module(f"{package}.{found.name}")
+        return import_module(module)
     except ImportError as e:
         raise Misconfigured(
-            f"the feature {name} ({package}) can't be imported: {e}", remedy="install what it needs, or remove it"
+            f"the feature {name} ({module}) can't be imported: {e}", remedy="install what it needs, or remove it"
         ) from e
 
 
@@ -147,6 +165,7 @@ class Home:
     do: Executor
     runner: Runner
     sealer: Sealer
+    book: HandlerBook
     closers: list[Any]
 
     def see(self, position: int) -> None:
@@ -170,6 +189,12 @@ class Home:
             stop.set()
             self.ports.store.wake()
             thread.join()
+
+    def restore(self) -> None:
+        """Let the built-in target take up again what the log says is active."""
+        target = self.ports.extra.get("target")
+        if target is not None:
+            target.restore(self.ports)
 
     def close(self) -> None:
         """Finish what is queued and release the files."""
@@ -219,7 +244,7 @@ def wire(chosen: Settings, *, rooms: Sequence[str] = ROOMS) -> Home:
         locks=FlockLocks(chosen.home),
         models=OnnxModels(),
     )
-    return Home(chosen, ports, executor, Runner(ports, executor, book), sealer, [store, views, book, keys])
+    return Home(chosen, ports, executor, Runner(ports, executor, book), sealer, book, [store, views, book, keys])
 
 
 def _path(url: str) -> Path:

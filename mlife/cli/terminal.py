@@ -1,0 +1,145 @@
+"""What commands share: the home they work on, tables for people, JSON for machines, errors as sentences."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+import click
+import orjson
+
+from mlife.core.errors import Invalid, MLifeError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from mlife.runtime import Home
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def with_home(run: Callable[Concatenate[Home, P], R]) -> Callable[P, R]:
+    """A decorator that opens the home named by `--home` and passes it first; commands act as the terminal's user."""
+
+    @click.option(
+        "--home", type=click.Path(file_okay=False), help="The home to work on (default: MLIFE_HOME or ./.mlife)."
+    )
+    @wraps(run)
+    def opened(*args: P.args, **options: P.kwargs) -> R:
+        from mlife.runtime import open_home, settings
+
+        folder = options.pop("home")
+        with open_home(settings(folder)) as home:
+            home.do = home.do.as_(actor=user())
+            return run(home, *args, **options)
+
+    return opened  # type: ignore[return-value]
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+
+
+def user() -> str:
+    """Who is at the terminal: `MLIFE_ACTOR`, else the login name."""
+    try:
+        return os.environ.get("MLIFE_ACTOR") or getpass.getuser()
+    except (KeyError, OSError):
+        return "terminal"
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on one line."""
+    text = orjson.dumps(value, default=plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+    click.echo(text.decode())
+
+
+def plain(value: Any) -> Any:
+    """What orjson can't write by itself, as JSON."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if hasattr(value, "_asdict"):
+        return value._asdict()
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value)
+
+
+def show(
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    as_json: bool,
+    columns: Sequence[str] | None = None,
+    empty: str = "nothing here yet",
+) -> None:
+    """*rows* as a table for people or as one JSON object a line; *empty* says how to make it non-empty."""
+    listed = list(rows)
+    if as_json:
+        for row in listed:
+            print_json(row)
+        return
+    if not listed:
+        click.echo(empty)
+        return
+    from rich import box
+    from rich.table import Table
+
+    names = columns or list(listed[0])
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    for name in names:
+        numeric = all(isinstance(r.get(name), int | float | None) for r in listed)
+        table.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+    for row in listed:
+        table.add_row(*(_cell(row.get(name)) for name in names))
+    console().print(table)
+
+
+def _cell(value: Any) -> str:
+    from rich.markup import escape
+
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}".replace(",", " ")
+    return escape(str(value))
+
+
+def console(*, err: bool = False) -> Any:
+    """A rich console; wide when the output is no terminal, so that nothing is cut in a pipe."""
+    from rich.console import Console
+
+    return Console(stderr=err, width=None if sys.stdout.isatty() else 200, highlight=False)
+
+
+def progress(*, shown: bool = True) -> Progress:
+    """A progress bar on standard error, for long work."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
+        TimeRemainingColumn(),
+        console=console(err=True),
+        disable=not shown or not sys.stderr.isatty(),
+    )
+
+
+def explain(error: MLifeError) -> None:
+    """Say on standard error what was refused, and what to do."""
+    click.echo(f"mlife: {error.message}", err=True)
+    if isinstance(error, Invalid):
+        for refusal in error.refusals[:20]:
+            click.echo(f"  {refusal}", err=True)
+        if len(error.refusals) > 20:
+            click.echo(f"  … and {len(error.refusals) - 20} more", err=True)
+    if error.remedy:
+        click.echo(f"  → {error.remedy}", err=True)
