@@ -83,7 +83,7 @@ class BarChart:
 
 def nice_ticks(low: float, high: float, about: int = 3) -> list[float]:
     """The multiples of a round step (1, 2 or 5 × a power of ten) in [*low*, *high*], roughly *about* of them."""
-    if high <= low:
+    if high - low < 1e-300:  # nothing, or too little for a logarithm
         return [low]
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))

@@ -4,7 +4,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlife.core.errors import Misconfigured
@@ -14,6 +14,7 @@ values = st.lists(st.floats(0, 1e9, allow_nan=False), min_size=1, max_size=60)
 
 
 @given(values)
+@example([5e-324])
 def test_bars_stay_inside_their_drawing_and_keep_their_order_of_height(numbers):
     chart = c.bars("t", [c.Bar(str(i), v) for i, v in enumerate(numbers)])
 

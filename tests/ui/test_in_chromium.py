@@ -166,7 +166,7 @@ def test_without_script_one_can_read_choose_act_and_undo(visit):
     assert page.get_by_role("link", name="fleet-7").is_visible()
     page.locator("input[value=bc-7000]").check()
     page.locator("form").get_by_role("button", name="Mute").click()
-    assert page.get_by_text("1 badcases muted").is_visible()
+    assert page.get_by_text("1 badcase muted").is_visible()
     assert page.get_by_role("button", name="Undo").is_visible()
 
 

@@ -37,6 +37,7 @@ from mlife.ui import (
     templates_from,
     with_query,
 )
+from mlife.ui.filters import plural
 from mlife.ui.looks import SHAPES
 
 templates_from("sample", __file__)
@@ -244,7 +245,7 @@ def mute(selected: list[str] = Form(default=[])) -> Response:
     """A bulk action that can be undone."""
     if not selected:
         raise Refused("no badcase is selected", remedy="select rows first")
-    return see("/badcases", f"{len(selected)} badcases muted", "/badcases/unmute")
+    return see("/badcases", f"{plural(len(selected), 'badcase')} muted", "/badcases/unmute")
 
 
 @router.get("/-/gallery")
