@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mlife.ui.pages import answer, page
-from mlife.ui.rail import entries, iteration
+from mlife.ui.rooms import entries, iteration
 
 router = APIRouter()
 
