@@ -64,3 +64,7 @@ look("recurring", "old model", "still failing", shape="loop")
 look("regressed", "broken", shape="down", tone="alarm")
 look("failed", "failing", "refused", "parked", "alarm", shape="cross", tone="alarm")
 look("unknown", shape="question")
+# The steps of an iteration and of a life.
+look("ahead", shape="ring")
+look("now", shape="play", tone="accent")
+look("wrong", shape="down", tone="alarm")
