@@ -33,7 +33,7 @@ def with_home(run: Callable[Concatenate[Home, P], R]) -> Callable[P, R]:
     def opened(*args: P.args, **options: P.kwargs) -> R:
         from mlife.runtime import open_home, settings
 
-        folder = options.pop("home")
+        folder: Any = options.pop("home")
         with open_home(settings(folder)) as home:
             home.do = home.do.as_(actor=user())
             return run(home, *args, **options)

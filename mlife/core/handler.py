@@ -156,12 +156,9 @@ def _unique(name: str, table: Any, run: Callable[..., None]) -> None:
 
 def acting(executor: Executor, ports: Ports, name: str, fact: Recorded[Event]) -> Do:
     """The `Do` of handler *name* for *fact*: its commands carry the fact as cause and share its correlation."""
-    own = executor.as_(
-        actor=f"handler {name}",
-        causation_id=fact.draft.id,
-        correlation_id=fact.draft.correlation_id,
-        source=fact.draft.source if fact.draft.source.endswith("/simulation") else None,
-    )
+    own = executor.as_(actor=f"handler {name}", causation_id=fact.draft.id, correlation_id=fact.draft.correlation_id)
+    if fact.draft.source.endswith("/simulation"):  # what follows from simulated time happens in it
+        own = own.as_(source=fact.draft.source, at=fact.time)
     return Do(own, ports, f"{name}:{uuid.UUID(bytes=fact.draft.id)}")
 
 
