@@ -10,6 +10,7 @@ import os
 import pkgutil
 import sys
 import threading
+import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,10 +20,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import urlsplit
 
 from mlife.core.command import Executor
-from mlife.core.errors import Misconfigured
+from mlife.core.errors import Misconfigured, Unavailable
 from mlife.core.handler import HandlerBook, Ports
 from mlife.core.runner import Runner
 from mlife.core.sealing import Sealer
@@ -32,6 +32,10 @@ ROOMS = ("events", "views", "commands")
 
 SWITCH_INTERVAL = 0.0005
 """Seconds; Python's default lets one busy thread delay an append by 30 ms (docs/benchmarks.md)."""
+
+
+SEE_SECONDS = 5.0
+"""How long a command waits until its own write can be seen."""
 
 
 @dataclass(frozen=True)
@@ -170,12 +174,20 @@ class Home:
 
     def see(self, position: int) -> None:
         """Make what was written at *position* visible to this process's reads: project it if nobody else does."""
-        with self.ports.locks.hold("runner") as held:
-            if held:
-                self.runner.catch_up(position)
-                return
-        with self.ports.views.read(min_position=position):
-            return
+        deadline = time.monotonic() + SEE_SECONDS
+        while True:
+            with self.ports.locks.hold("runner") as held:
+                if held:
+                    self.runner.catch_up(position)
+                    return
+            # whoever holds it may be a command line that stops before our position: ask both in turn
+            left = deadline - time.monotonic()
+            try:
+                with self.ports.views.read(min_position=position, timeout=min(0.1, max(0.0, left))):
+                    return
+            except Unavailable:
+                if left <= 0:
+                    raise
 
     @contextmanager
     def running(self) -> Iterator[Runner]:
@@ -233,7 +245,7 @@ def wire(chosen: Settings, *, rooms: Sequence[str] = ROOMS) -> Home:
     load_features(rooms)
     store = SqliteEventStore(_path(chosen.store))
     views = SqliteViews(chosen.home / "views.db")
-    book = SqliteHandlerBook(chosen.home / "views.db")
+    book = SqliteHandlerBook(chosen.home / "handlers.db")
     keys = SqliteKeys(chosen.home / "keys.db")
     sealer = Sealer(keys, chosen.personal)
     executor = Executor(store, sealer)
@@ -248,4 +260,5 @@ def wire(chosen: Settings, *, rooms: Sequence[str] = ROOMS) -> Home:
 
 
 def _path(url: str) -> Path:
-    return Path(urlsplit(url).path)
+    """The path of *url*, to the letter: a home may be called `a#1` or `50%`."""
+    return Path("/" + url.partition(":")[2].lstrip("/"))

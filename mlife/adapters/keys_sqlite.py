@@ -1,14 +1,13 @@
-"""Sealing keys in an SQLite file of their own (`keys.db`, readable by its owner only): a copy of the log takes none along."""
+"""Sealing keys in an SQLite file of their own, readable by its owner only: a copy of the log takes none along."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 import threading
 from pathlib import Path
 
-from mlife.adapters.events_sqlite import connect, translated
+from mlife.adapters.sqlite_file import opened, translated
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS keys (id TEXT PRIMARY KEY, subject BLOB NOT NULL UNIQUE, key BLOB NOT NULL) STRICT;
@@ -21,23 +20,20 @@ class SqliteKeys:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        with translated(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._db = connect(path)
-            self._db.execute("PRAGMA secure_delete=ON")
-            self._db.executescript(SCHEMA)
+        self._db = opened(path, SCHEMA, mode=0o600, pragmas="PRAGMA secure_delete=ON;")
 
     def of_subject(self, subject: str) -> tuple[str, bytes]:
         """See `Keys.of_subject`."""
         hashed = hashlib.sha256(subject.encode()).digest()
         with self._lock, translated(self._path):
-            self._db.execute(
-                "INSERT INTO keys VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-                (secrets.token_hex(8), hashed, secrets.token_bytes(32)),
-            )
-            found = self._db.execute("SELECT id, key FROM keys WHERE subject = ?", (hashed,)).fetchone()
-            return found[0], found[1]
+            while True:
+                found = self._db.execute("SELECT id, key FROM keys WHERE subject = ?", (hashed,)).fetchone()
+                if found:
+                    return found[0], found[1]
+                self._db.execute(  # another process may be faster, and yet another may drop it at once
+                    "INSERT INTO keys VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                    (secrets.token_hex(8), hashed, secrets.token_bytes(32)),
+                )
 
     def by_id(self, key_id: str) -> bytes | None:
         """See `Keys.by_id`."""

@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
@@ -38,6 +40,9 @@ Decision = Callable[Concatenate["Given", P], list[Event]]
 
 ATTEMPTS = 8
 """How often a decision is made again when another writer was faster."""
+
+_turns = threading.Lock()
+"""Taken from the third attempt on: many threads that want the same stream queue up instead of outrunning each other."""
 
 
 class State:
@@ -185,25 +190,41 @@ class Executor:
             return before
         checked = check_input(decide, input)
         for attempt in range(ATTEMPTS):
-            now = self.envelope.at or self.clock.now()
-            given = Given(self.store.read_stream, now=now, key=key, actor=self.envelope.actor)
-            events = decide(given, *args, **checked)
-            if not events:
-                return Done(0, ())
-            for stream, version in versions.items():
-                if given.versions.get(stream, version) != version:
-                    raise Conflict(stream, version, given.versions[stream])
-            drafts = [self.draft(e, derived_id(key, n), now) for n, e in enumerate(events)]
-            try:
-                outcome = self.store.append(Append(drafts, {**given.versions, **versions}))
-            except Conflict:
-                if versions or attempt == ATTEMPTS - 1:
-                    raise
-                continue
-            if outcome.known[0]:
-                return self._known(key) or Done(outcome.position, tuple(events), known=True)
-            return Done(outcome.position, tuple(events))
+            with nullcontext() if attempt < 2 else _turns:
+                done = self._attempt(versions, key, decide, args, checked, last=attempt == ATTEMPTS - 1)
+            if done is not None:
+                return done
         raise AssertionError("unreachable")
+
+    def _attempt(
+        self,
+        versions: Mapping[str, int],
+        key: str,
+        decide: Callable[..., list[Event]],
+        args: tuple[Any, ...],
+        checked: Mapping[str, Any],
+        *,
+        last: bool,
+    ) -> Done | None:
+        """Decide and append once; None if another writer was faster."""
+        now = self.envelope.at or self.clock.now()
+        given = Given(self.store.read_stream, now=now, key=key, actor=self.envelope.actor)
+        events = decide(given, *args, **checked)
+        if not events:
+            return Done(0, ())
+        for stream, version in versions.items():
+            if given.versions.get(stream, version) != version:
+                raise Conflict(stream, version, given.versions[stream])
+        drafts = [self.draft(e, derived_id(key, n), now) for n, e in enumerate(events)]
+        try:
+            outcome = self.store.append(Append(drafts, {**given.versions, **versions}))
+        except Conflict:
+            if versions or last:
+                raise
+            return None
+        if outcome.known[0]:
+            return self._known(key) or Done(outcome.position, tuple(events), known=True)
+        return Done(outcome.position, tuple(events))
 
     def _known(self, key: str) -> Done | None:
         """What was written under *key* before."""
@@ -224,13 +245,13 @@ class Executor:
         """*event* as it will be stored, with the envelope of this executor; personal fields sealed."""
         kind, env = event.declared, self.envelope
         system = getattr(event, "system", None)
+        if kind.single:
+            event_id = derived_id(kind.stream_of(event))  # before sealing: a resend gives the same bytes
         data = stored_bytes(event)
         if kind.personal and self.sealer.fields_of(kind.cls, system):
             plain = orjson.loads(data)
             sealed = self.sealer.seal(kind.cls, event_id, plain)
             data = data if sealed is plain else orjson.dumps(sealed)
-        if kind.single:
-            event_id = derived_id(kind.stream_of(event))
         return Draft(
             event_id,
             kind.stream_of(event),

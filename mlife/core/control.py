@@ -1,4 +1,4 @@
-"""Facts about MLife itself: exceptions that people made, and the policies that judgements use. Topic `mlife.control`."""
+"""Facts about MLife itself: exceptions that people made, and the policies of judgements. Topic `mlife.control`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import Field
 from mlife.core.command import Given, State
 from mlife.core.errors import Refused
 from mlife.core.events import Event, event
+from mlife.core.ports import EventStore
 
 
 @event("mlife.projection.skipped", stream="projection/{projection}", key="projection", topic="mlife.control")
@@ -67,6 +68,14 @@ class Skips(State):
         """Collect the positions."""
         if isinstance(event, ProjectionSkipped):
             self.positions.add(event.skipped)
+
+
+def skips_of(store: EventStore, projection: str) -> set[int]:
+    """Positions that the projection called *projection* passes over by a person's decision."""
+    state = Skips(projection)
+    for recorded in store.read_stream(f"{Skips.category}/{projection}"):
+        state.apply(recorded.event)
+    return state.positions
 
 
 def skip_in_projection(given: Given, *, projection: str, position: int, reason: str) -> list[Event]:

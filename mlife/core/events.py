@@ -2,7 +2,7 @@
 Events: what they are, how they are named, stored and shown.
 
 An event class is declared once, with `@event`. The decorator *is* the registration: it gives the class its type name,
-the stream it belongs to, the key that must stay in order, and the topic (that of the feature whose `events.py` holds it).
+the stream it belongs to, the key that must stay in order, and the topic (that of the feature whose `events.py` has it).
 The stored bytes of an event are its JSON; they are also the Kafka value, and `digest` covers them.
 """
 
@@ -101,6 +101,9 @@ class _Fields(dict[str, Any]):
         return getattr(self._event, name)
 
 
+_VERSION = re.compile(r"\.v\d+$")
+
+
 class Registry:
     """Every event kind by its name, filled by `@event` as features are imported."""
 
@@ -110,7 +113,7 @@ class Registry:
     def add(self, kind: EventKind) -> None:
         """Register *kind*; the same name twice is refused, and the other class named."""
         other = self._kinds.get(kind.name)
-        if other is not None and other.cls.__qualname__ != kind.cls.__qualname__:
+        if other is not None:
             raise Misconfigured(
                 f"event {kind.name} is declared by {kind.cls.__module__}.{kind.cls.__qualname__} "
                 f"and by {other.cls.__module__}.{other.cls.__qualname__}",
@@ -121,6 +124,10 @@ class Registry:
     def __iter__(self) -> Iterator[EventKind]:
         return iter(sorted(self._kinds.values(), key=lambda k: k.name))
 
+    def find(self, type_name: str) -> EventKind | None:
+        """The kind that *type_name* (with or without version) belongs to, or None."""
+        return self._kinds.get(_VERSION.sub("", type_name))
+
     def kind(self, type_name: str) -> EventKind:
         """
         The kind that *type_name* (with or without version) belongs to.
@@ -128,7 +135,7 @@ class Registry:
         Raises:
             Corrupt: no installed feature declares it.
         """
-        found = self._kinds.get(re.sub(r"\.v\d+$", "", type_name))
+        found = self.find(type_name)
         if found is None:
             raise Corrupt(
                 f"no installed feature declares the event {type_name}",
@@ -144,12 +151,15 @@ class Registry:
             Corrupt: the type is unknown or newer than this program, or the bytes are not what it says.
         """
         kind = self.kind(type_name)
-        version = int(type_name.rsplit(".v", 1)[1])
+        stated = _VERSION.search(type_name)
+        if stated is None:
+            raise Corrupt(f"{type_name} has no version", remedy="restore the log from a backup")
+        version = int(stated[0][2:])
         try:
             if version == kind.version:
                 return kind.cls.__pydantic_validator__.validate_json(data)  # type: ignore[no-any-return]
             return kind.cls.model_validate(_upcast(kind, version, orjson.loads(data)))
-        except ValidationError as e:
+        except (ValidationError, orjson.JSONDecodeError) as e:
             raise Corrupt(f"stored bytes of {type_name} are not valid: {e}") from e
 
 
@@ -160,7 +170,13 @@ def _upcast(kind: EventKind, version: int, data: dict[str, JSON]) -> dict[str, J
             remedy="update MLife before you read this log",
         )
     while version < kind.version:
-        data = kind.upcasters[version](data)
+        step = kind.upcasters.get(version)
+        if step is None:
+            raise Corrupt(f"no @upcast leads from {kind.name}.v{version} to v{version + 1}", remedy="declare it")
+        try:
+            data = step(data)
+        except Exception as e:
+            raise Corrupt(f"@upcast of {kind.name}.v{version} failed: {type(e).__name__}: {e}") from e
         version += 1
     return data
 
@@ -311,12 +327,12 @@ def derived_id(*parts: object) -> bytes:
     return uuid5_bytes("\0".join(map(str, parts)).encode())
 
 
-_NAMESPACE = hashlib.sha1(b"urn:mlife:events").digest()[:16]
+_NAMESPACE = hashlib.sha1(b"urn:mlife:events").digest()[:16]  # noqa: S324 - UUIDv5 is SHA-1 by RFC 9562, and guards nothing
 
 
 def uuid5_bytes(name: bytes) -> bytes:
     """UUIDv5 of *name* in MLife's name space, as 16 bytes (RFC 9562, 5.5)."""
-    d = bytearray(hashlib.sha1(_NAMESPACE + name).digest()[:16])
+    d = bytearray(hashlib.sha1(_NAMESPACE + name).digest()[:16])  # noqa: S324 - the same
     d[6] = (d[6] & 0x0F) | 0x50
     d[8] = (d[8] & 0x3F) | 0x80
     return bytes(d)

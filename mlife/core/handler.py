@@ -12,6 +12,7 @@ A timer is the same for a moment that has come: due rows of a projection, asked 
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row, Select
 
 P = ParamSpec("P")
+log = logging.getLogger("mlife.handler")
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,11 @@ class Ports:
 class Do:
     """What a handler may do: carry out commands in the name of its fact, and look at the query tables."""
 
-    def __init__(self, executor: Executor, ports: Ports, key: str) -> None:
+    def __init__(self, executor: Executor, ports: Ports, key: str, position: int = 0) -> None:
         self._executor = executor
         self.ports = ports
         self._key = key
+        self._position = position
         self._calls = 0
 
     def __call__(self, decide: Decision[P], *args: P.args, **input: P.kwargs) -> Done:
@@ -63,8 +66,13 @@ class Do:
         return self._executor.under(f"{self._key}:{self._calls}", decide, *args, **input)
 
     def read(self) -> AbstractContextManager[Reader]:
-        """The query tables; they have folded the fact already."""
-        return self.ports.views.read()
+        """
+        The query tables; they have folded the fact already.
+
+        Raises:
+            Unavailable: from a statement that uses a projection which stopped before it; the handler is tried again.
+        """
+        return self.ports.views.read(min_position=self._position, timeout=0.0)
 
 
 @dataclass(frozen=True)
@@ -83,9 +91,19 @@ class Handler:
     def facts(self, events: Sequence[Recorded[Event]]) -> list[Recorded[Event]]:
         """Those of consecutive *events* that it must see, in order; with `latest_per` the last of each key."""
         mine = [r for r in events if self.takes(r.draft.type)]
-        if self.latest_per is None:
-            return mine
-        return sorted({self.latest_per(r): r for r in mine}.values(), key=lambda r: r.position)
+        return mine if self.latest_per is None else sorted(self._latest(mine).values(), key=lambda r: r.position)
+
+    def _latest(self, mine: Sequence[Recorded[Event]]) -> dict[object, Recorded[Event]]:
+        assert self.latest_per is not None
+        latest: dict[object, Recorded[Event]] = {}
+        for r in mine:
+            try:
+                key: object = self.latest_per(r)
+            except Exception:
+                log.exception("handler %s can't tell what %r is one of: it is handled by itself", self.name, r)
+                key = r.position
+            latest[key] = r
+        return latest
 
 
 @dataclass(frozen=True)
@@ -147,9 +165,10 @@ def timer(
 
 def _unique(name: str, table: Any, run: Callable[..., None]) -> None:
     other = table.get(name)
-    if other is not None and other.run.__qualname__ != run.__qualname__:
+    if other is not None:
         raise Misconfigured(
-            f"{run.__module__}.{run.__qualname__} and {other.run.__module__}.{other.run.__qualname__} are both called {name}",
+            f"{run.__module__}.{run.__qualname__} and {other.run.__module__}.{other.run.__qualname__} "
+            f"are both called {name}",
             remedy="rename one of them",
         )
 
@@ -159,7 +178,7 @@ def acting(executor: Executor, ports: Ports, name: str, fact: Recorded[Event]) -
     own = executor.as_(actor=f"handler {name}", causation_id=fact.draft.id, correlation_id=fact.draft.correlation_id)
     if fact.draft.source.endswith("/simulation"):  # what follows from simulated time happens in it
         own = own.as_(source=fact.draft.source, at=fact.time)
-    return Do(own, ports, f"{name}:{uuid.UUID(bytes=fact.draft.id)}")
+    return Do(own, ports, f"{name}:{uuid.UUID(bytes=fact.draft.id)}", fact.position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,16 +207,26 @@ class HandlerBook(Protocol):
         """Checkpoint of every handler that ever ran."""
 
     def move(self, positions: dict[str, int]) -> None:
-        """Set checkpoints, and forget the attempts at facts up to them."""
+        """Set checkpoints, and forget the attempts at facts up to them, parked ones excepted."""
 
     def attempt(self, handler: str, position: int, change: int = 1) -> int:
         """Count a try *before* it is made, so that a crash counts (-1: it was none); how many that makes."""
 
     def park(self, letter: DeadLetter) -> None:
-        """Keep a dead letter."""
+        """
+        Keep a dead letter. One that was tried replaces what was known of it, and no letter of its key is to be
+        retried any more; one that waits changes nothing if it is known.
+        """
 
-    def letters(self, handler: str = "", *, retry_only: bool = False) -> list[DeadLetter]:
-        """Dead letters in position order."""
+    def letters(self, handler: str = "", key: str | None = None) -> list[DeadLetter]:
+        """Dead letters (of a handler, of a key) in position order."""
+
+    def due(self) -> list[tuple[str, str]]:
+        """
+        Handlers and keys to be tried again, in order of their first letters.
+
+        A person asked for it, or the letter that the others wait for is gone.
+        """
 
     def parked_keys(self, handler: str) -> set[str]:
         """Keys of which later facts must wait."""
@@ -206,4 +235,4 @@ class HandlerBook(Protocol):
         """Mark the letters of a key to be tried again; how many there are."""
 
     def unpark(self, handler: str, position: int) -> None:
-        """The fact is dealt with."""
+        """The fact is dealt with: forget the letter and its attempts."""

@@ -6,12 +6,12 @@ Each port has one contract suite in `tests/contract/`, run over every adapter.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from mlife.core.events import Draft, Event, Recorded
 
@@ -156,19 +156,30 @@ class SystemClock:
         return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What a model answers for one input: its *label* and, if it gives one, the score of it in [0, 1]."""
+class ModelFacts(Protocol):
+    """
+    What a checked model file holds.
 
-    label: str
-    score: float | None
+    Args:
+        sha256: of the file, as `sha256:…`. size: bytes.
+        metadata: what was stamped into it, e.g. its Model ID.
+    """
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def metadata(self) -> Mapping[str, str]: ...
 
 
 class Models(Protocol):
     """Opens model files."""
 
-    def check(self, path: Path) -> Mapping[str, str]:
-        """The metadata of a valid model file. Raises Invalid with what is wrong."""
+    def check(self, path: Path) -> ModelFacts:
+        """What a valid model file holds. Raises NotFound, or Invalid with what is wrong."""
 
     def load(self, path: Path) -> Predictor:
         """A predictor on the model; its memory is freed with it."""
@@ -177,8 +188,8 @@ class Models(Protocol):
 class Predictor(Protocol):
     """A loaded model."""
 
-    def predict(self, images: Sequence[bytes]) -> list[Prediction]:
-        """One answer for each encoded input, in order."""
+    def predict_files(self, pictures: Iterable[bytes]) -> Sequence[Mapping[str, Any]]:
+        """One answer for each encoded picture, in order: its `label`, and the `score` of it in [0, 1] or None."""
 
 
 def iterate(

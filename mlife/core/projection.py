@@ -75,8 +75,7 @@ class Projection:
     def __init__(self, name: str, *, version: int, tables: Sequence[Table], texts: Sequence[TextIndex] = ()) -> None:
         self.name, self.version, self.tables, self.texts = name, version, tuple(tables), tuple(texts)
         self._folds: dict[str, Fold] = {}
-        other = projections.get(name)
-        if other is not None and other.tables != self.tables:
+        if name in projections:
             raise Misconfigured(f"two projections are called {name}", remedy="rename one of them")
         projections[name] = self
 
@@ -86,8 +85,9 @@ class Projection:
         def declare(fold: Fold) -> Fold:
             for cls in classes:
                 if cls.declared.name in self._folds:
+                    other = self._folds[cls.declared.name].__name__
                     raise Misconfigured(
-                        f"projection {self.name} folds {cls.declared.name} twice: {self._folds[cls.declared.name].__name__} and {fold.__name__}",
+                        f"projection {self.name} folds {cls.declared.name} twice: {other} and {fold.__name__}",
                         remedy="one function for each event class",
                     )
                 self._folds[cls.declared.name] = fold
@@ -166,7 +166,8 @@ class Views(Protocol):
         One read transaction on the live generations.
 
         Raises:
-            Unavailable: after *timeout* seconds some projection has not passed *min_position*.
+            Unavailable: after *timeout* seconds some projection has not passed *min_position*. One that is stopped
+                before it does not keep the others' readers waiting: the statement that uses its tables raises.
         """
 
     def standings(self) -> list[Standing]:
@@ -191,7 +192,7 @@ class Views(Protocol):
         """Fold *events* and move the checkpoint to *to*, in one transaction fenced by the old position."""
 
     def stop(self, standing: Standing, error: str) -> None:
-        """Mark a generation as stopped, with the reason."""
+        """Mark a generation as stopped, with the reason; fenced by position and state like `apply`."""
 
     def clear(self, projection: Projection) -> None:
         """Forget why it stopped: the runner tries again."""
@@ -199,5 +200,11 @@ class Views(Protocol):
     def notify(self) -> None:
         """Tell readers of this process that checkpoints moved."""
 
-    def compare(self, projection: Projection, left: Standing, right: Standing) -> list[str]:
-        """Differences row by row between two generations, as sentences; empty when they are equal."""
+    def comparing(
+        self, projection: Projection, left: Standing, right: Standing
+    ) -> AbstractContextManager[Callable[[], list[str]]]:
+        """
+        A look at two generations as they are now, whatever is written meanwhile.
+
+        The value, called inside the block, gives the differences row by row, as sentences; none when they are equal.
+        """

@@ -7,19 +7,27 @@ stands still, so catching up to it and flipping loses nothing. Readers see the o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
+from mlife.core.control import skips_of
 from mlife.core.errors import Conflict, Refused
-from mlife.core.events import Event, Recorded
+from mlife.core.folding import fold
 from mlife.core.handler import Ports
 from mlife.core.projection import Projection, Standing
-from mlife.core.runner import FILL_RUN, skips_of
 
 Progress = Callable[[int, int], None]
 """Called with (position, head)."""
 
+FILL_RUN = 10_000
+"""Events in one transaction while filling."""
+
 CLOSE_ENOUGH = 200
 """Events that may be left to fold behind the barrier."""
+
+CHASES = 20
+"""How often the head is chased before writers are made to wait, should they be faster than the fold."""
 
 
 def silent(position: int, head: int) -> None:
@@ -27,27 +35,31 @@ def silent(position: int, head: int) -> None:
 
 
 def rebuild(ports: Ports, projection: Projection, progress: Progress = silent) -> Standing:
-    """Fill a new generation from the whole log and make it the live one."""
+    """
+    Fill a new generation from the whole log and make it the live one.
+
+    Raises:
+        Unfoldable: the log holds an event that the projection can't fold; the live generation stays.
+        Refused: the projection is being rebuilt already.
+    """
     views, store = ports.views, ports.store
-    views.prepare(projection)
-    standing = fill(ports, projection, views.new_generation(projection), store.head(), progress)
-    views.finish(projection, standing)
-    while store.head() - standing.position > CLOSE_ENOUGH:
-        standing = fill(ports, projection, standing, store.head(), progress)
-    with store.barrier() as head:
-        standing = fill(ports, projection, standing, head, progress)
-        views.flip(standing)
+    with _building(ports, projection) as empty:
+        standing = fill(ports, projection, empty, store.head(), progress)
+        views.finish(projection, standing)
+        standing = _chase(ports, projection, standing, progress)
+        with store.barrier() as head:
+            standing = fill(ports, projection, standing, head, progress)
+            views.flip(standing)
     store.wake()
-    return standing
+    return replace(standing, state="live")
 
 
 def fill(ports: Ports, projection: Projection, standing: Standing, head: int, progress: Progress = silent) -> Standing:
     """Fold the log into *standing* up to *head*."""
-    skips = skips_of(ports, projection)
+    skips = skips_of(ports.store, projection.name)
     while standing.position < head:
         events = ports.store.read(standing.position, min(FILL_RUN, head - standing.position))
-        mine: list[Recorded[Event]] = [r for r in events if projection.takes(r.draft.type) and r.position not in skips]
-        standing = ports.views.apply(projection, standing, mine, events[-1].position)
+        standing = fold(ports.views, projection, standing, events, skips)
         progress(standing.position, head)
     return standing
 
@@ -56,18 +68,22 @@ def verify(ports: Ports, projection: Projection, progress: Progress = silent) ->
     """
     Replay the log into a scratch generation and compare it with the live one, row by row.
 
+    Writers wait while both are brought to the head, not while they are compared.
+
     Returns:
         The differences, as sentences; empty when every row is what a fresh replay gives.
+
+    Raises:
+        Unfoldable: the log holds an event that the projection can't fold.
+        Refused: the projection is being rebuilt.
     """
-    views = ports.views
-    scratch = fill(ports, projection, views.new_generation(projection), ports.store.head(), progress)
-    try:
+    with _building(ports, projection) as empty, ExitStack() as snapshot:
+        scratch = _chase(ports, projection, empty, progress)
         with ports.store.barrier() as head:
             scratch = fill(ports, projection, scratch, head)
             live = _live_at(ports, projection, head)
-            return views.compare(projection, live, scratch)
-    finally:
-        views.discard(scratch)
+            differences = snapshot.enter_context(ports.views.comparing(projection, live, scratch))
+        return differences()
 
 
 def rollback(ports: Ports, projection: Projection) -> Standing:
@@ -76,6 +92,7 @@ def rollback(ports: Ports, projection: Projection) -> Standing:
 
     Raises:
         Refused: none was kept.
+        Unfoldable: it can't be caught up.
     """
     kept = [
         s
@@ -87,11 +104,47 @@ def rollback(ports: Ports, projection: Projection) -> Standing:
             f"no earlier generation of {projection.name} v{projection.version} is kept",
             remedy="one is kept after each `mlife projection rebuild`",
         )
-    standing = fill(ports, projection, kept[-1], ports.store.head())
-    with ports.store.barrier() as head:
-        standing = fill(ports, projection, standing, head)
-        ports.views.flip(standing)
+    with _alone(ports, projection):
+        standing = _chase(ports, projection, kept[-1], silent)
+        with ports.store.barrier() as head:
+            standing = fill(ports, projection, standing, head)
+            ports.views.flip(standing)
     ports.store.wake()
+    return replace(standing, state="live")
+
+
+@contextmanager
+def _alone(ports: Ports, projection: Projection) -> Iterator[None]:
+    with ports.locks.hold(f"rebuild-{projection.name}") as held:
+        if not held:
+            raise Refused(f"projection {projection.name} is being rebuilt or verified already", remedy="wait for it")
+        yield
+
+
+@contextmanager
+def _building(ports: Ports, projection: Projection) -> Iterator[Standing]:
+    """An empty generation, which is dropped at the end unless it became live, whatever ends the block."""
+    with _alone(ports, projection):
+        ports.views.prepare(projection)
+        _discard_fillings(ports, projection)  # of one that was killed
+        try:
+            yield ports.views.new_generation(projection)
+        finally:
+            _discard_fillings(ports, projection)
+
+
+def _discard_fillings(ports: Ports, projection: Projection) -> None:
+    for s in ports.views.standings():
+        if (s.name, s.version, s.state) == (projection.name, projection.version, "filling"):
+            ports.views.discard(s)
+
+
+def _chase(ports: Ports, projection: Projection, standing: Standing, progress: Progress) -> Standing:
+    for _ in range(CHASES):
+        head = ports.store.head()
+        if head - standing.position <= CLOSE_ENOUGH:
+            break
+        standing = fill(ports, projection, standing, head, progress)
     return standing
 
 

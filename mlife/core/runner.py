@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlife.core.command import Executor
-from mlife.core.control import Skips
+from mlife.core.control import skips_of
 from mlife.core.errors import Conflict, MLifeError, Refused, Unavailable
 from mlife.core.events import Event, Recorded
-from mlife.core.handler import DeadLetter, Do, Handler, HandlerBook, Ports, acting, handlers, timers
+from mlife.core.folding import Unfoldable, fold, is_outage
+from mlife.core.handler import DeadLetter, Do, Handler, HandlerBook, Ports, Timer, acting, handlers, timers
 from mlife.core.projection import Projection, Standing, projections
 
 log = logging.getLogger("mlife.runner")
@@ -27,12 +28,16 @@ log = logging.getLogger("mlife.runner")
 LIVE_RUN = 4_000
 """Events in one transaction while following; small enough that readers see news soon."""
 
-FILL_RUN = 10_000
-"""Events in one transaction while rebuilding."""
-
 TRIES = 3
 BACKOFF = (0.05, 0.25)
+"""Seconds before the second and the third try."""
+
 TIMER_SECONDS = 0.5
+HOLD_SECONDS = 0.5
+"""How long a handler rests that met an outage; the others go on."""
+
+TIMER_REST = (60.0, 5.0)
+"""Seconds until a timer looks at a row again: after success (it should be gone by then), and after a fault."""
 
 
 @dataclass
@@ -50,46 +55,49 @@ class Runner:
     lock_wait: float = 0.5
 
     def __post_init__(self) -> None:
-        self._standings: dict[str, Standing] = {}
-        self._skips: dict[str, set[int]] = {}
-        self._recent: tuple[int, list[Recorded[Event]]] = (-1, [])
-        self._positions: dict[str, int] | None = None
-        self._parked: dict[str, set[str]] = {}
-        self._timers_at = 0.0
-        self._timers_done: set[tuple[Any, ...]] = set()
-        self._settled = 0
         self._moved = threading.Condition()
+        self._settled = 0
+        self._recent: tuple[int, list[Recorded[Event]]] = (-1, [])
+        self._forget()
 
     # --- living ---
 
     def run(self, stop: threading.Event) -> None:
         """Follow the log until *stop* is set, whenever the runner lock can be had."""
         while not stop.is_set():
-            with self.ports.locks.hold("runner") as held:
-                if held:
-                    self._forget()
-                    self._follow(stop)
-                    return
+            try:
+                with self.ports.locks.hold("runner") as held:
+                    if held:
+                        self._forget()
+                        self._follow(stop)
+                        return
+            except MLifeError as e:
+                log.error("%s", e)  # noqa: TRY400 - it says what happened; the stack adds nothing
             stop.wait(self.lock_wait)
 
     def _follow(self, stop: threading.Event) -> None:
         while not stop.is_set():
             try:
-                busy = self.step()
-            except Unavailable as e:
-                log.warning("%s", e)
-                stop.wait(0.5)
-                continue
+                head = self.ports.store.head()
+                if not self.step():
+                    self.ports.store.wait(head, TIMER_SECONDS)
             except MLifeError as e:
-                log.error("%s", e)
+                log.error("%s", e)  # noqa: TRY400 - the same
+                stop.wait(0.5 if is_outage(e) else 1.0)
+            except Exception:
+                log.exception("the runner met a fault of MLife's own; it goes on")
+                self._forget()
                 stop.wait(1.0)
-                continue
-            if not busy:
-                self.ports.store.wait(self._slowest(), min(TIMER_SECONDS, 0.5))
 
     def _forget(self) -> None:
         """Another process may have run meanwhile: read everything anew."""
-        self._standings, self._skips, self._positions, self._parked = {}, {}, None, {}
+        self._standings: dict[str, Standing] = {}
+        self._skips: dict[str, set[int]] = {}
+        self._positions: dict[str, int] | None = None
+        self._parked: dict[str, set[str]] = {}
+        self._held: dict[str, float] = {}
+        self._timers_at = 0.0
+        self._timers_rest: dict[tuple[Any, ...], float] = {}
 
     def step(self) -> bool:
         """One round: project, handle, look at the timers. True if there was anything to do."""
@@ -97,8 +105,7 @@ class Runner:
         busy = self._handle_all() or busy
         if not busy:
             self._tell_settled()
-        busy = self._run_timers() or busy
-        return busy
+        return self._run_timers() or busy
 
     def _slowest(self) -> int:
         moving = [s.position for s in self._standings.values() if s.state == "live"]
@@ -120,11 +127,16 @@ class Runner:
             with self._moved:
                 if self._settled >= head:
                     return head
-                if (
-                    not self._moved.wait(min(0.05, max(0.0, deadline - time.monotonic())))
-                    and time.monotonic() > deadline
-                ):
-                    raise Unavailable(f"handlers are at {self._settled} of {head} after {timeout:g} s")
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise self._unsettled(head, timeout)
+                self._moved.wait(min(0.05, left))
+
+    def _unsettled(self, head: int, timeout: float) -> Unavailable:
+        behind = {s.name: s.error or s.state for s in list(self._standings.values()) if s.position < head}
+        behind |= {name: f"at {at}" for name, at in list((self._positions or {}).items()) if at < head}
+        said = "; ".join(f"{name} ({why})" for name, why in behind.items()) or "the runner is not running"
+        return Unavailable(f"not everything has been dealt with up to {head} after {timeout:g} s: {said}")
 
     def _tell_settled(self) -> None:
         slowest = self._slowest()
@@ -159,8 +171,9 @@ class Runner:
 
     def _standing(self, projection: Projection) -> Standing:
         standing = self._standings.get(projection.name)
-        if standing is None:
+        if standing is None or standing.state == "stopped":  # a person may have cleared it, and skipped the event
             standing = self._standings[projection.name] = self.ports.views.prepare(projection)
+            self._skips.pop(projection.name, None)
         return standing
 
     def _events(self, after: int, limit: int) -> list[Recorded[Event]]:
@@ -170,65 +183,41 @@ class Runner:
         return self._recent[1]
 
     def _apply(self, projection: Projection, standing: Standing, events: Sequence[Recorded[Event]]) -> None:
-        skips = self._skips_of(projection)
+        name = projection.name
+        if name not in self._skips:
+            self._skips[name] = skips_of(self.ports.store, name)
         try:
-            mine = [r for r in events if projection.takes(r.draft.type) and r.position not in skips]
-            self._standings[projection.name] = self.ports.views.apply(projection, standing, mine, events[-1].position)
+            self._standings[name] = fold(self.ports.views, projection, standing, events, self._skips[name])
         except Conflict:
-            self._standings.pop(projection.name)  # flipped, rolled back or run by another: look again
-        except (Unavailable, MLifeError) as e:
-            if e.status in (503, 507):
-                raise
-            self._isolate(projection, standing, events, e)
-        except Exception as e:  # noqa: BLE001 - a fold is anybody's code: find the event, stop, say so
-            self._isolate(projection, standing, events, e)
-
-    def _isolate(
-        self, projection: Projection, standing: Standing, events: Sequence[Recorded[Event]], fault: Exception
-    ) -> None:
-        """Fold what comes before the event at fault, then stop there."""
-        if len(events) > 1:
-            half = len(events) // 2
-            self._apply(projection, standing, events[:half])
-            after = self._standings.get(projection.name)
-            if after is not None and after.state == "live":
-                self._apply(projection, after, events[half:])
-            return
-        (culprit,) = events
-        error = f"{culprit.draft.type} at position {culprit.position}: {type(fault).__name__}: {fault}"
-        log.error("projection %s stopped at %s", projection.name, error)
-        self.ports.views.stop(standing, error)
-        self._standings[projection.name] = Standing(
-            standing.name, standing.version, standing.generation, standing.position, "stopped", error
-        )
-
-    def _skips_of(self, projection: Projection) -> set[int]:
-        skips = self._skips.get(projection.name)
-        if skips is None:
-            skips = self._skips[projection.name] = skips_of(self.ports, projection)
-        return skips
+            self._standings.pop(name, None)  # flipped, rolled back or run by another: look again
+        except Unfoldable as e:
+            log.error("%s", e)  # noqa: TRY400 - the cause is in it
+            self._standings.pop(name, None)
+            try:
+                self.ports.views.stop(e.standing, e.message)
+            except Conflict:
+                log.info("projection %s was flipped meanwhile", name)
 
     # --- handlers ---
 
     def _handle_all(self) -> bool:
         positions = self._handler_positions()
-        busy = self._retry_asked()
-        seen = min((s.position for s in self._standings.values()), default=0)
+        busy = self._retry_due()
+        if self._standings.keys() != projections.keys():
+            return busy  # one was flipped or has stopped just now: the next round knows where it stands
+        moving = [s.position for s in self._standings.values() if s.state == "live"]
+        seen = min(moving) if moving else self.ports.store.head()
         groups: dict[int, list[Handler]] = {}
         for h in handlers.values():
-            if positions[h.name] < seen:
+            if positions[h.name] < seen and self._held.get(h.name, 0.0) <= time.monotonic():
                 groups.setdefault(positions[h.name], []).append(h)
         for after, group in sorted(groups.items()):
             events = [r for r in self._events(after, LIVE_RUN) if r.position <= seen]
-            if not events:
-                continue
-            for h in group:
-                for fact in h.facts(events):
-                    self._handle(h, fact)
-            moved = {h.name: events[-1].position for h in group}
-            self.book.move(moved)
-            positions.update(moved)
-            busy = True
+            for h in group if events else ():
+                reached = self._handle_run(h, events, positions)
+                if reached > positions[h.name]:
+                    self._move(h.name, reached, positions)
+                    busy = True
         return busy
 
     def _handler_positions(self) -> dict[str, int]:
@@ -241,8 +230,31 @@ class Runner:
             self._positions[name] = max(self._positions.values(), default=0)
         return self._positions
 
+    def _move(self, name: str, to: int, positions: dict[str, int]) -> None:
+        self.book.move({name: to})
+        positions[name] = to
+
+    def _handle_run(self, h: Handler, events: Sequence[Recorded[Event]], positions: dict[str, int]) -> int:
+        """Let *h* handle what it takes of *events*; the position up to which all is dealt with."""
+        for fact in h.facts(events):
+            try:
+                self._handle(h, fact)
+            except MLifeError as e:
+                if not is_outage(e):
+                    raise
+                self._hold(h, e)
+                return fact.position - 1
+            self._move(h.name, fact.position, positions)  # a crash from here on is not this fact's fault
+        return events[-1].position
+
+    def _hold(self, h: Handler, outage: MLifeError) -> None:
+        log.warning("handler %s waits: %s", h.name, outage)
+        self._held[h.name] = time.monotonic() + HOLD_SECONDS
+
     def _handle(self, h: Handler, fact: Recorded[Event]) -> None:
         key = fact.draft.key
+        if key in self._parked_keys(h.name):
+            self._parked[h.name] = self.book.parked_keys(h.name)  # another process may have skipped the letter
         parked = self._parked_keys(h.name)
         if key in parked:
             self.book.park(DeadLetter(h.name, key, fact.position, 0, ""))
@@ -254,17 +266,22 @@ class Runner:
             self.book.park(DeadLetter(h.name, key, fact.position, TRIES, error))
 
     def _try(self, h: Handler, fact: Recorded[Event]) -> str | None:
-        """Handle *fact*, several times if need be; None, or why it failed."""
+        """
+        Handle *fact*, several times if need be; None, or why it failed.
+
+        Raises:
+            Unavailable, HomeUnusable: an outage, which counts as no try.
+        """
         error = "the process died while it was handled"
         while (attempt := self.book.attempt(h.name, fact.position)) <= TRIES:
             try:
                 h.run(fact, acting(self.executor, self.ports, h.name, fact))
             except Refused as e:
                 return str(e)
-            except Unavailable:
-                self.book.attempt(h.name, fact.position, -1)  # an outage is nobody's fault: try again later
-                raise
-            except Exception as e:  # noqa: BLE001 - a handler is anybody's code: it is retried, then parked with the reason
+            except Exception as e:  # a handler is anybody's code: it is retried, then parked with the reason
+                if is_outage(e):
+                    self.book.attempt(h.name, fact.position, -1)
+                    raise
                 error = f"{type(e).__name__}: {e}"
                 if attempt < TRIES:
                     time.sleep(BACKOFF[min(attempt, len(BACKOFF)) - 1])
@@ -278,24 +295,33 @@ class Runner:
             keys = self._parked[name] = self.book.parked_keys(name)
         return keys
 
-    def _retry_asked(self) -> bool:
-        """Try again what a person asked for, in order, until one of the key fails again."""
-        asked = self.book.letters(retry_only=True)
-        failed: set[tuple[str, str]] = set()
-        for letter in asked:
-            h = handlers.get(letter.handler)
-            if h is None or (letter.handler, letter.key) in failed:
+    def _retry_due(self) -> bool:
+        """Try parked keys again where a person asked for it: in order, until a letter of the key fails again."""
+        tried = False
+        for name, key in self.book.due():
+            h = handlers.get(name)
+            if h is None or self._held.get(name, 0.0) > time.monotonic():
                 continue
+            tried = True
+            try:
+                self._retry(h, key)
+            except MLifeError as e:
+                if not is_outage(e):
+                    raise
+                self._hold(h, e)
+        if tried:
+            self._parked.clear()
+        return tried
+
+    def _retry(self, h: Handler, key: str) -> None:
+        for letter in self.book.letters(h.name, key):
             (fact,) = self.ports.store.read(letter.position - 1, 1)
             error = self._try(h, fact)
-            if error is None:
-                self.book.unpark(letter.handler, letter.position)
-            else:
-                failed.add((letter.handler, letter.key))
-                self.book.park(DeadLetter(letter.handler, letter.key, letter.position, TRIES, error))
-        if asked:
-            self._parked.clear()
-        return bool(asked)
+            if error is not None:
+                log.error("handler %s parked %s at %d again: %s", h.name, key, letter.position, error)
+                self.book.park(DeadLetter(h.name, key, letter.position, TRIES, error))
+                return
+            self.book.unpark(h.name, letter.position)
 
     # --- timers ---
 
@@ -303,27 +329,30 @@ class Runner:
         if time.monotonic() - self._timers_at < TIMER_SECONDS:
             return False
         self._timers_at = time.monotonic()
+        resting: dict[tuple[Any, ...], float] = {}
         busy = False
-        now = self.executor.clock.now()
         for t in timers.values():
-            with self.ports.views.read() as read:
-                rows = read.all(t.due(now).limit(1_000))
+            try:
+                with self.ports.views.read() as read:
+                    rows = read.all(t.due(self.executor.clock.now()).limit(1_000))
+            except Exception:
+                log.exception("timer %s can't tell what is due", t.name)
+                continue
             for row in rows:
                 occasion = (t.name, *row)
-                if occasion not in self._timers_done:
-                    own = self.executor.as_(actor=f"timer {t.name}")
-                    try:
-                        t.run(row, Do(own, self.ports, ":".join(map(str, occasion))))
-                    except MLifeError as e:
-                        log.error("timer %s failed for %s: %s", t.name, tuple(row), e)
-                    self._timers_done.add(occasion)
+                until = self._timers_rest.get(occasion, 0.0)
+                if until <= time.monotonic():
+                    until = time.monotonic() + TIMER_REST[0 if self._run_timer(t, row) else 1]
                     busy = True
+                resting[occasion] = until
+        self._timers_rest = resting
         return busy
 
-
-def skips_of(ports: Ports, projection: Projection) -> set[int]:
-    """Positions that *projection* passes over by a person's decision."""
-    state = Skips(projection.name)
-    for recorded in ports.store.read_stream(f"projection/{projection.name}"):
-        state.apply(recorded.event)
-    return state.positions
+    def _run_timer(self, t: Timer, row: Any) -> bool:
+        own = self.executor.as_(actor=f"timer {t.name}")
+        try:
+            t.run(row, Do(own, self.ports, ":".join(map(str, (t.name, *row)))))
+        except Exception:
+            log.exception("timer %s failed for %s", t.name, tuple(row))
+            return False
+        return True

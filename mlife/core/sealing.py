@@ -37,7 +37,7 @@ class Sealer:
 
     def fields_of(self, cls: type[Event], system: str | None) -> frozenset[str]:
         """Which fields of *cls* are sealed for *system*."""
-        return cls.kind.personal & (ALWAYS | self.declared.get(system or "", frozenset()))
+        return cls.declared.personal & (ALWAYS | self.declared.get(system or "", frozenset()))
 
     def seal(self, cls: type[Event], event_id: bytes, data: dict[str, Any]) -> dict[str, Any]:
         """*data* (an event's JSON) with its sealed fields as ciphertext; the same object if there is none."""

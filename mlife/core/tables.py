@@ -68,7 +68,7 @@ class TextMatch(ColumnElement[bool]):
 
     @property
     def _from_objects(self) -> Any:
-        return self.row._from_objects
+        return self.row._from_objects  # noqa: SLF001 - how SQLAlchemy's own elements tell which tables they need
 
 
 def fts5_query(terms: str) -> str:

@@ -1,0 +1,150 @@
+"""SQLite files as MLife opens them: pragmas, first use by several processes, pooling, and errors in words."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from mlife.core.errors import HomeUnusable, MLifeError, Unavailable
+
+DISK_FAULTS: Final = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_NOTADB,
+}
+"""Primary result codes that are the disk's or the machine's fault. Any other one is a fault of the statement."""
+
+WAITING: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection on *path* as MLife sets it up: WAL, FULL, autocommit; any thread may use it."""
+    db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False, cached_statements=256)
+    try:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.execute("PRAGMA wal_autocheckpoint=20000")
+        db.execute("PRAGMA cache_size=-16000")
+        db.execute("PRAGMA foreign_keys=ON")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def opened(path: Path, schema: str, *, mode: int = 0o644, pragmas: str = "") -> sqlite3.Connection:
+    """
+    A connection on *path* that has the tables of *schema*; several processes may be the first at once.
+
+    `<path>.lock` is held meanwhile: SQLite does not wait for a lock while a file turns to WAL.
+
+    Raises:
+        HomeUnusable: the file can't be made or opened.
+    """
+    with translated(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with flocked(path):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, mode))
+            db = connect(path)
+            try:
+                db.executescript(pragmas + schema)
+            except BaseException:
+                db.close()
+                raise
+            return db
+
+
+@contextmanager
+def flocked(path: Path) -> Iterator[None]:
+    """Hold `<path>.lock`, against other processes and other threads; waiters are served at once and fairly."""
+    with translated(path):
+        own = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(own, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(own)
+
+
+class Readers:
+    """
+    Connections for reading, lent to one thread at a time.
+
+    A pool and not one for each thread: servers make and drop threads, and a dropped thread would keep its file open.
+    """
+
+    def __init__(self, make: Callable[[], sqlite3.Connection]) -> None:
+        self._make = make
+        self._idle: list[sqlite3.Connection] = []
+        self._closed = threading.Event()
+
+    @contextmanager
+    def lent(self) -> Iterator[sqlite3.Connection]:
+        """A connection for the block."""
+        if self._closed.is_set():
+            raise Unavailable("the home is closed", remedy="open it again")
+        try:
+            db = self._idle.pop()
+        except IndexError:
+            db = self._make()
+        try:
+            yield db
+        finally:
+            self._idle.append(db)
+            if self._closed.is_set():
+                self.close()
+
+    def close(self) -> None:
+        """Close those that are idle now; the others follow when they come back."""
+        self._closed.set()
+        while self._idle:
+            self._idle.pop().close()
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn errors of the disk, met by the driver or by the system, into sentences with a remedy; others pass."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as fault:
+        said = explained(path, fault)
+        if said is None:
+            raise
+        raise said from fault
+
+
+def explained(path: Path, fault: BaseException) -> MLifeError | None:
+    """*fault*, met on *path*, as MLife says it; None for one that the disk is not to blame for."""
+    if isinstance(fault, sqlite3.Error):
+        code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
+        if code in WAITING:
+            return Unavailable(f"{path} is held by another program ({fault})", remedy="try again")
+        if code not in DISK_FAULTS:
+            return None
+        if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+            return HomeUnusable(f"{path} is damaged ({fault})", remedy="restore it from a backup")
+    text = str(fault).lower()
+    if "full" in text or "no space" in text or "quota" in text:
+        return HomeUnusable(
+            f"the disk that holds {path} is full", remedy="free some space; what was acknowledged is kept"
+        )
+    if "i/o error" in text or "input/output" in text or "too large" in text:
+        return HomeUnusable(
+            f"{path} can't be written ({fault})",
+            remedy="look at the disk's space, quota and health; what was acknowledged is kept",
+        )
+    return HomeUnusable(
+        f"{path} can't be written ({fault})", remedy="make it writable for this user, or choose another --home"
+    )

@@ -1,0 +1,61 @@
+"""Folding a run of events into one generation, and naming the one event that can't be folded."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from mlife.core.errors import Conflict, MLifeError, Parked
+from mlife.core.events import Event, Recorded
+from mlife.core.projection import Projection, Standing, Views
+
+
+class Unfoldable(Parked):
+    """
+    A projection met an event that it can't fold.
+
+    Args:
+        standing: where the generation stands: right before the event.
+    """
+
+    title = "Event can't be folded"
+
+    def __init__(self, standing: Standing, culprit: Recorded[Event], fault: Exception) -> None:
+        name, position = standing.name, culprit.position
+        super().__init__(
+            f"projection {name} can't fold {culprit.draft.type} at position {position}: "
+            f"{type(fault).__name__}: {fault}",
+            remedy=f"mend it, or `mlife projection skip {name} {position}`, which every replay honours",
+        )
+        self.standing = standing
+
+
+def fold(
+    views: Views, projection: Projection, standing: Standing, events: Sequence[Recorded[Event]], skips: Collection[int]
+) -> Standing:
+    """
+    Fold consecutive *events*, those at *skips* left out, and move the checkpoint past them.
+
+    Raises:
+        Unfoldable: what comes before the event at fault is folded, and the checkpoint stands there.
+        Conflict: the generation was moved, flipped or dropped by another.
+        Unavailable, HomeUnusable: the tables can't be written now.
+    """
+    mine = [r for r in events if projection.takes(r.draft.type) and r.position not in skips]
+    try:
+        return views.apply(projection, standing, mine, events[-1].position)
+    except Conflict:
+        raise
+    except Exception as e:  # a fold is anybody's code: find the event at fault
+        if is_outage(e):
+            raise
+        fault = e
+    if len(events) == 1:
+        raise Unfoldable(standing, events[0], fault) from fault
+    half = len(events) // 2
+    middle = fold(views, projection, standing, events[:half], skips)
+    return fold(views, projection, middle, events[half:], skips)
+
+
+def is_outage(fault: BaseException) -> bool:
+    """Is *fault* nobody's: something can't be reached or written now, and the same may work later?"""
+    return isinstance(fault, MLifeError) and fault.status in {503, 507}
