@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, ConfigDict, Field
 
 from mlife.core.events import Event, Personal, event
 
 JSON = dict[str, Any]
+From = Annotated[datetime, Field(validation_alias=AliasChoices("from", "from_"), serialization_alias="from")]
+"""`from` is a keyword in Python and the plain word in JSON."""
 
 
 @event("mlife.badcase.reported", stream="report/{uid}", key="badcase_id", single=True)
@@ -21,7 +23,7 @@ class BadcaseReported(Event):
     added. Nothing is trimmed or rounded.
 
     Fields:
-        data: links to the original data, at least one; `sha256` where the client knows it, `pending` where bytes follow.
+        data: links to the original data, at least one; `sha256` where it is known, `pending` where bytes follow.
         prediction: what the model said, typed (`{"type": "class", "label": "4", "score": 0.91}`).
         truth: what is right, typed; None if unknown.
         report_id: the client's own key, or the SHA-256 of the content; unique for its client.
@@ -88,12 +90,14 @@ class TrafficCounted(Event):
         count: requests answered.
     """
 
+    model_config = ConfigDict(serialize_by_alias=True)
+
     system: str
     function: str
     version: str
     client: Annotated[str | None, Personal] = None
     device: Annotated[str | None, Personal] = None
-    from_: datetime
+    from_: From
     to: datetime
     count: int = Field(ge=0)
     uid: str
@@ -266,11 +270,13 @@ class AlarmRaised(Event):
         rate: reports per request in the window; None without traffic counts. usual: the rate before it.
     """
 
+    model_config = ConfigDict(serialize_by_alias=True)
+
     alarm_id: str
     system: str
     function: str
     version: str
-    from_: datetime
+    from_: From
     to: datetime
     badcase_ids: tuple[str, ...]
     badcases: int

@@ -1,0 +1,303 @@
+"""
+Intake: reports and traffic into the log, fast, without building an event object or a decision.
+
+A report needs no decision, so it is only judged, fingerprinted and hashed; its stored bytes are its canonical JSON with
+the added members behind. A test proves that what is stored here decodes as the event. Sending twice changes nothing:
+the event's id follows from client and report id, and the log answers "known".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from mlife.badcases.events import BadcaseReported, TrafficCounted
+from mlife.badcases.fingerprint import Groupings
+from mlife.badcases.reading import Reader, items_of, unwrapped
+from mlife.badcases.refusal import Unfit
+from mlife.badcases.report import canonical, check, check_traffic
+from mlife.core.errors import Refusal
+from mlife.core.events import Draft, Event, Recorded, to_micros, uuid5_bytes
+from mlife.core.ports import Append, Clock, EventStore, SystemClock
+from mlife.core.sealing import Sealer
+
+JSON = Any
+CHUNK = 1_000
+"""Items in one append."""
+MOST_REFUSALS = 1_000
+"""Refusals that an answer spells out; more are counted."""
+
+_sha256 = hashlib.sha256
+_draft = tuple.__new__
+"""Makes a named tuple from a tuple at half the cost; a hundred thousand a second are made here."""
+_Prepared = tuple[Draft, str]
+"""A draft, and what must be equal if its id is known: the content's hash, or the count."""
+
+
+@dataclass
+class Answer:
+    """
+    What became of a batch.
+
+    Args:
+        position: the highest of its items, old ones included; wait for it to read your own write.
+        accepted, known: items that are new, and that had been sent before.
+        refused: those that were not taken, each with line, field, value, problem, expected; at most 1,000.
+        refused_more: how many were refused beyond those.
+        ids: one for each item taken, if they were asked for: line, report_id or uid, badcase_id, known.
+    """
+
+    position: int = 0
+    accepted: int = 0
+    known: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+    refused_more: int = 0
+    ids: list[dict[str, JSON]] | None = None
+
+    def refuse(self, fault: Unfit, line: int) -> None:
+        """Count the item on *line* as refused."""
+        if len(self.refused) < MOST_REFUSALS:
+            self.refused.append(fault.at(line))
+        else:
+            self.refused_more += 1
+
+    def as_json(self) -> dict[str, JSON]:
+        """The answer as the contract spells it."""
+        told: dict[str, JSON] = {
+            "position": self.position,
+            "accepted": self.accepted,
+            "known": self.known,
+            "refused": [r.as_json() for r in sorted(self.refused, key=lambda r: r.line)],
+        }
+        if self.refused_more:
+            told["refused_more"] = self.refused_more
+        if self.ids is not None:
+            told["ids"] = self.ids
+        return told
+
+
+@dataclass(frozen=True)
+class Intake:
+    """
+    The one door for reports and traffic, whoever knocks: command line, HTTP, Python.
+
+    Args:
+        clock: gives the time of recording, and what "in the future" means.
+        source: CloudEvents source instead of `/mlife/<system>`, e.g. `/mlife/simulation`.
+        actor: who sends; None for devices and streams.
+        traceparent: W3C trace context of the request.
+    """
+
+    store: EventStore
+    sealer: Sealer
+    clock: Clock = field(default_factory=SystemClock)
+    source: str | None = None
+    actor: str | None = None
+    traceparent: str | None = None
+    _groupings: Groupings = field(default_factory=Groupings, repr=False, compare=False)
+    _sealed: dict[tuple[type[Event], str], frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
+
+    def reports(self, payload: bytes | Iterable[Mapping[str, JSON]], *, ids: bool = False) -> Answer:
+        """
+        Take reports.
+
+        Args:
+            payload: bytes (NDJSON, JSON array or object, CloudEvents), or dictionaries.
+            ids: name each item taken in the answer.
+
+        Raises:
+            Invalid: an array too long to be held. Single items are never raised but answered.
+            HomeUnusable: the log can't be written; chunks before are kept, and sending again is harmless.
+        """
+        sending = self.sending(ids=ids)
+        for items in items_of(payload):
+            sending.take(items)
+        return sending.finish()
+
+    def traffic(self, payload: bytes | Iterable[Mapping[str, JSON]], *, ids: bool = False) -> Answer:
+        """Take traffic counts; the same interval with another count is refused. As `reports` otherwise."""
+        sending = self.sending(ids=ids, traffic=True)
+        for items in items_of(payload):
+            sending.take(items)
+        return sending.finish()
+
+    def sending(self, *, ids: bool = False, traffic: bool = False) -> Sending:
+        """A stream of reports (or of traffic) whose bytes come piece by piece."""
+        return Sending(self, self._prepare_traffic if traffic else self._prepare_report, ids=ids)
+
+    # --- one item ---
+
+    def _prepare_report(self, item: Mapping[str, JSON], now: datetime, micros: int) -> _Prepared:
+        """
+        The event of a report, ready to be stored, and the hash of its content.
+
+        Raises:
+            Unfit: it can't be taken.
+        """
+        report, text = check(item, now)
+        content = _sha256(text).hexdigest()
+        report_id = report.get("report_id")
+        own_id = ""
+        if not report_id:
+            report_id, own_id = content, f'"report_id":"{content}",'
+        uid = _sha256(f"{report.get('client') or ''}\0{report_id}".encode()).hexdigest()[:32]
+        stream = f"report/{uid}"
+        event_id = uuid5_bytes(stream.encode())
+        grouping = self._groupings.of(report)
+        added = f',{own_id}"content_sha256":"{content}","uid":"{uid}",{grouping.json}}}'
+        data = text[:-1] + added.encode()
+        system = report["system"]
+        if "reporter" in report or self._declared(BadcaseReported, system):
+            data = self._seal(BadcaseReported, event_id, data)
+        source = self.source or f"/mlife/{system}"
+        row = (event_id, stream, 1, _REPORTED, grouping.badcase_id, micros, source, None, None, self.actor,
+               self.traceparent, data, _sha256(data).digest())  # fmt: skip
+        return _draft(Draft, row), content
+
+    def _prepare_traffic(self, item: Mapping[str, JSON], now: datetime, micros: int) -> _Prepared:
+        """As `_prepare_report`; what must be equal is the count."""
+        traffic = check_traffic(item, now)
+        interval = {k: v for k, v in traffic.items() if k != "count"}
+        uid = _sha256(canonical(interval)).hexdigest()[:32]
+        stream = f"traffic/{uid}"
+        event_id = uuid5_bytes(stream.encode())
+        data = canonical({**traffic, "uid": uid})
+        if self._declared(TrafficCounted, traffic["system"]):
+            data = self._seal(TrafficCounted, event_id, data)
+        source = self.source or f"/mlife/{traffic['system']}"
+        row = (event_id, stream, 1, _COUNTED, traffic["function"], micros, source, None, None, self.actor,
+               self.traceparent, data, _sha256(data).digest())  # fmt: skip
+        return _draft(Draft, row), str(traffic["count"])
+
+    def _declared(self, cls: type[Event], system: str) -> frozenset[str]:
+        """Fields beside `reporter` that *system* wants sealed."""
+        names = self._sealed.get((cls, system))
+        if names is None:
+            if len(self._sealed) > 10_000:
+                self._sealed.clear()
+            names = self._sealed[cls, system] = self.sealer.fields_of(cls, system) - {"reporter"}
+        return names
+
+    def _seal(self, cls: type[Event], event_id: bytes, data: bytes) -> bytes:
+        plain = orjson.loads(data)
+        sealed = self.sealer.seal(cls, event_id, plain)
+        return data if sealed is plain else orjson.dumps(sealed)
+
+
+_REPORTED = BadcaseReported.declared.type
+_COUNTED = TrafficCounted.declared.type
+
+
+class Sending:
+    """
+    One sender's stream: bytes in, appends of 1,000 as they fill up, one answer.
+
+    `feed` blocks while the log commits, which is the back-pressure.
+    """
+
+    def __init__(
+        self, intake: Intake, prepare: Callable[[Mapping[str, JSON], datetime, int], _Prepared], *, ids: bool
+    ) -> None:
+        self._intake, self._prepare = intake, prepare
+        self._reader = Reader()
+        self._drafts: list[Draft] = []
+        self._equals: list[str] = []
+        self._lines: list[int] = []
+        self._answer = Answer(ids=[] if ids else None)
+
+    def feed(self, some: bytes) -> None:
+        """Take what *some* completes."""
+        self.take(self._reader.feed(some))
+
+    def take(self, items: Iterable[tuple[int, JSON]]) -> None:
+        """Take parsed items with their lines."""
+        now = self._intake.clock.now()
+        micros = to_micros(now)
+        prepare, drafts, equals, lines = self._prepare, self._drafts, self._equals, self._lines
+        for line, item in items:
+            try:
+                bare = item if type(item) is dict and "specversion" not in item else unwrapped(item)
+                draft, equal = prepare(bare, now, micros)
+            except Unfit as fault:
+                self._answer.refuse(fault, line)
+                continue
+            drafts.append(draft)
+            equals.append(equal)
+            lines.append(line)
+            if len(drafts) >= CHUNK:
+                self._append()
+
+    def finish(self) -> Answer:
+        """Take what is left; the answer to everything."""
+        self.take(self._reader.finish())
+        if self._drafts:
+            self._append()
+        return self._answer
+
+    def _append(self) -> None:
+        """One append of what has gathered; known items are held against what is stored."""
+        appended = self._intake.store.append(Append(tuple(self._drafts), whole=False))
+        answer = self._answer
+        answer.position = max(answer.position, appended.position)
+        known = sum(appended.known)
+        answer.accepted += len(self._drafts) - known
+        refused = self._compare(appended.known) if known else frozenset[int]()
+        if answer.ids is not None:
+            for at, (line, draft) in enumerate(zip(self._lines, self._drafts, strict=True)):
+                if at not in refused:
+                    answer.ids.append(_named(line, draft, known=appended.known[at]))
+        self._drafts.clear()
+        self._equals.clear()
+        self._lines.clear()
+
+    def _compare(self, known: Iterable[bool]) -> frozenset[int]:
+        """A known id with other content is refused, with the difference; the places of those."""
+        refused = set[int]()
+        again = [at for at, k in enumerate(known) if k]
+        stored = self._intake.store.find([self._drafts[at].id for at in again])
+        for at in again:
+            draft, equal = self._drafts[at], self._equals[at]
+            before = stored[draft.id]
+            told = orjson.loads(before.draft.data)
+            if str(told["content_sha256" if draft.type == _REPORTED else "count"]) == equal:
+                self._answer.known += 1
+            else:
+                self._answer.refuse(self._difference(draft, before, told), self._lines[at])
+                refused.add(at)
+        return frozenset(refused)
+
+    def _difference(self, draft: Draft, before: Recorded[Event], told: Mapping[str, JSON]) -> Unfit:
+        opened = self._intake.sealer.open(dict(told))
+        sent = self._intake.sealer.open(orjson.loads(draft.data))
+        if draft.type == _COUNTED:
+            return Unfit(
+                "count",
+                sent["count"],
+                f"differs from the {told['count']} of the same interval at position {before.position}",
+                "the count as sent first, or another interval",
+            )
+        names = sorted(n for n in opened.keys() | sent.keys() if n not in _ADDED and opened.get(n) != sent.get(n))
+        field_at_fault = names[0] if names else ""
+        return Unfit(
+            field_at_fault,
+            sent.get(field_at_fault, ""),
+            f"differs from the report {sent['report_id']!r} that is known at position {before.position}"
+            + (f" (in {', '.join(names)})" if len(names) > 1 else ""),
+            "the content as sent first, or another report_id",
+        )
+
+
+_ADDED = frozenset({"badcase_id", "fingerprint", "fingerprint_version", "content_sha256", "uid"})
+
+
+def _named(line: int, draft: Draft, *, known: bool) -> dict[str, JSON]:
+    uid = draft.stream.partition("/")[2]
+    if draft.type == _COUNTED:
+        return {"line": line, "uid": uid, "known": known}
+    report_id = orjson.loads(draft.data)["report_id"]
+    return {"line": line, "uid": uid, "report_id": report_id, "badcase_id": draft.key, "known": known}
