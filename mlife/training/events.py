@@ -34,6 +34,7 @@ class TaskQueued(Event):
         entry_point: `module:function` or a command line. workdir: where it runs; None: the worker's own.
         group_ids: all groups that it uses. model_ids: the models to test; a testing task has at least one.
         parents: of the model to be trained: the models that it is meant to replace.
+        time_limit: seconds after which the code is stopped; None: the worker's own limit.
     """
 
     task_id: str
@@ -45,6 +46,8 @@ class TaskQueued(Event):
     parameters: dict[str, Any] = Field(default_factory=dict)
     seed: int = 0
     model_name: str = ""
+    time_limit: float | None = Field(default=None, gt=0)
+    iteration_id: str | None = None
     by: str | None = None
 
 
@@ -55,6 +58,7 @@ class TaskStarted(Event):
     task_id: str
     attempt: int = Field(ge=1)
     worker: str
+    iteration_id: str | None = None
 
 
 @event("mlife.task.finished", stream="task/{task_id}", key="task_id")
@@ -65,6 +69,7 @@ class TaskFinished(Event):
     Fields:
         metrics: from `metrics.json`. files: name → sha256 of everything it left, the log as `log.txt`.
         model_id: the model that it trained; None for a test. tested: model id → group id → samples.
+        digests: group id → digest, `code` → SHA-256 of the entry point's source, and of a test model id → sha256.
     """
 
     task_id: str
@@ -75,6 +80,7 @@ class TaskFinished(Event):
     seconds: float
     model_id: str | None = None
     tested: dict[str, dict[str, int]] = Field(default_factory=dict)
+    digests: dict[str, str] = Field(default_factory=dict)
     iteration_id: str | None = None
 
 
@@ -87,6 +93,7 @@ class TaskFailed(Event):
     error: str
     files: dict[str, str] = Field(default_factory=dict)
     seconds: float = 0.0
+    iteration_id: str | None = None
 
 
 @event("mlife.task.cancelled", stream="task/{task_id}", key="task_id")
@@ -95,6 +102,7 @@ class TaskCancelled(Event):
 
     task_id: str
     reason: str
+    iteration_id: str | None = None
     by: str | None = None
 
 

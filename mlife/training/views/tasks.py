@@ -1,0 +1,231 @@
+"""Tasks, and what they are linked to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Row, func, or_, select
+
+from mlife.core.projection import Reader
+from mlife.core.query import Field, Page, Searchable, Slice, contains_text, page
+from mlife.training.views.tables import (
+    task_deployed,
+    task_files,
+    task_group_facts,
+    task_links,
+    task_model_facts,
+    task_rows,
+)
+
+KINDS = ("training", "testing")
+TASK_STATES = ("draft", "queued", "running", "done", "failed", "cancelled")
+WAITING = ("queued", "running")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """
+    A task as it stands.
+
+    Args:
+        model_ids: those it tests. model_id: the one it trained. parents: those that that one is meant to replace.
+        attempt: number of the last start; 0 before the first.
+        error: why it failed, its last log lines included; the reason of a cancellation.
+        tested: model id → group id → samples.
+        stream_version: for `If-Match`.
+    """
+
+    task_id: str
+    name: str
+    kind: str
+    state: str
+    system: str | None
+    function: str | None
+    iteration_id: str | None
+    group_ids: tuple[str, ...]
+    model_ids: tuple[str, ...]
+    parents: tuple[str, ...]
+    entry_point: str
+    workdir: str | None
+    parameters: dict[str, Any]
+    seed: int
+    model_name: str
+    time_limit: float | None
+    attempt: int
+    worker: str | None
+    error: str | None
+    metrics: dict[str, float]
+    digests: dict[str, str]
+    tested: dict[str, dict[str, int]]
+    model_id: str | None
+    seconds: float | None
+    drafted_by: str | None
+    started_by: str | None
+    drafted_at: datetime
+    queued_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    changed_at: datetime
+    stream_version: int
+    files: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFacts:
+    """A group as tasks show it."""
+
+    group_id: str
+    name: str
+    purpose: str
+    system: str | None
+    function: str | None
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """A model as tasks show it; `task_id` is None for an adopted one."""
+
+    model_id: str
+    name: str
+    system: str | None
+    function: str | None
+    sha256: str
+    task_id: str | None
+
+
+def _linked(role: str) -> Any:
+    return lambda condition: task_rows.c.task_id.in_(
+        select(task_links.c.task_id).where(task_links.c.role == role, condition)
+    )
+
+
+tasks_search = Searchable(
+    name="tasks",
+    key=task_rows.c.task_id,
+    fields=(
+        Field("id", task_rows.c.task_id, "text", "The Task ID."),
+        Field("name", task_rows.c.name, "text", "What the task is called."),
+        Field("state", task_rows.c.state, "choice", "Where it stands.", TASK_STATES, aliases=("status",)),
+        Field("kind", task_rows.c.kind, "choice", "Training or testing.", KINDS),
+        Field("system", task_rows.c.system, "text", "The system that its model belongs to."),
+        Field("function", task_rows.c.function, "text", "The function of that system."),
+        Field("iteration", task_rows.c.iteration_id, "text", "The iteration that it belongs to."),
+        Field("group", task_links.c.linked_id, "text", "A group that it uses.", via=_linked("group")),
+        Field("tests", task_links.c.linked_id, "text", "A model that it tests.", via=_linked("tested")),
+        Field("model", task_rows.c.model_id, "text", "The model that it trained."),
+        Field("code", task_rows.c.entry_point, "text", "The entry point.", aliases=("entry_point",)),
+        Field("by", task_rows.c.started_by, "text", "Who started it."),
+        Field("attempt", task_rows.c.attempt, "number", "How often it was begun."),
+        Field("seconds", task_rows.c.seconds, "number", "How long the code ran."),
+        Field("changed", task_rows.c.changed_at, "date", "When anything last happened to it."),
+        Field("drafted", task_rows.c.drafted_at, "date", "When it was drafted."),
+    ),
+    text=contains_text(task_rows.c.name, task_rows.c.task_id, task_rows.c.entry_point),
+    default_sort="-changed",
+)
+
+
+def tasks_page(
+    query: str, *, now: datetime, sort: str | None = None, after: str | None = None, limit: int = 50
+) -> Page:
+    """
+    A page of tasks to be read with `tasks`.
+
+    Raises:
+        QueryError: the query, sort or cursor can't be used.
+    """
+    return page(select(task_rows), tasks_search, query, now=now, sort=sort, after=after, limit=limit)
+
+
+def tasks(read: Reader, asked: Page) -> tuple[Slice, list[TaskView], int]:
+    """The slice, its tasks (without their files), and how many match in all."""
+    cut = asked.cut(read.all(asked.select))
+    total = read.value(select(func.count()).select_from(task_rows).where(asked.condition))
+    return cut, [_view(row, {}) for row in cut.items], int(total)
+
+
+def count_by(read: Reader, asked: Page, what: str) -> list[tuple[str, int]]:
+    """How many tasks that match have each value of column *what* (`state`, `kind`, `function`), the most first."""
+    column = task_rows.c[what]
+    counted = func.count()
+    rows = read.all(
+        select(column, counted)
+        .where(asked.condition, column.is_not(None))
+        .group_by(column)
+        .order_by(counted.desc(), column)
+    )
+    return [(value, number) for value, number in map(tuple, rows)]
+
+
+def task(read: Reader, task_id: str) -> TaskView | None:
+    """One task with its files; None if there is none."""
+    row = read.one(select(task_rows).where(task_rows.c.task_id == task_id))
+    if row is None:
+        return None
+    files = read.all(select(task_files.c.name, task_files.c.sha256).where(task_files.c.task_id == task_id))
+    return _view(row, dict(map(tuple, files)))
+
+
+def waiting_tasks(read: Reader) -> list[str]:
+    """Tasks for workers to look at, in the order in which they were queued: queued ones and those said to run."""
+    rows = read.all(
+        select(task_rows.c.task_id)
+        .where(task_rows.c.state.in_(WAITING))
+        .order_by(task_rows.c.queued_at, task_rows.c.task_id)
+    )
+    return [row[0] for row in rows]
+
+
+def open_tasks(read: Reader) -> int:
+    """How many are queued or run."""
+    return int(read.value(select(func.count()).select_from(task_rows).where(task_rows.c.state.in_(WAITING))))
+
+
+def groups(read: Reader, group_ids: Sequence[str] | None = None) -> list[GroupFacts]:
+    """Groups by their ids, or all, the newest first."""
+    asked = select(*(task_group_facts.c[name] for name in GroupFacts.__slots__))
+    if group_ids is not None:
+        asked = asked.where(task_group_facts.c.group_id.in_(group_ids))
+    return [GroupFacts(*tuple(row)) for row in read.all(asked.order_by(task_group_facts.c.position.desc()))]
+
+
+def models(read: Reader, model_ids: Sequence[str] | None = None) -> list[ModelFacts]:
+    """Models by their ids, or all, the newest first."""
+    asked = select(*(task_model_facts.c[name] for name in ModelFacts.__slots__))
+    if model_ids is not None:
+        asked = asked.where(task_model_facts.c.model_id.in_(model_ids))
+    return [ModelFacts(*tuple(row)) for row in read.all(asked.order_by(task_model_facts.c.position.desc()))]
+
+
+def deployed_models(read: Reader, system: str | None, function: str | None) -> tuple[str, ...]:
+    """The models that are active now for a function (on any target): what a new model is meant to replace."""
+    if system is None:
+        return ()
+    asked = select(task_deployed.c.model_ids).where(task_deployed.c.system == system)
+    if function is not None:
+        asked = asked.where(or_(task_deployed.c.function == function, task_deployed.c.function == ""))
+    rows = read.all(asked.order_by(task_deployed.c.position.desc()))
+    active = list(dict.fromkeys(m for row in rows for m in orjson.loads(row[0])))
+    if function is None or not active:
+        return tuple(active)
+    known = {m.model_id: m.function for m in models(read, active)}
+    return tuple(m for m in active if known.get(m) in {None, function})
+
+
+_JSON_LISTS = ("group_ids", "model_ids", "parents")
+_JSON_OBJECTS = ("parameters", "metrics", "digests", "tested")
+
+
+def _view(row: Row[Any], files: dict[str, str]) -> TaskView:
+    values = {name: getattr(row, name) for name in TaskView.__slots__ if name != "files"}
+    for name in _JSON_LISTS:
+        values[name] = tuple(orjson.loads(values[name]))
+    for name in _JSON_OBJECTS:
+        values[name] = orjson.loads(values[name])
+    return TaskView(**values, files=files)
