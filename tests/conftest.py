@@ -1,9 +1,17 @@
-"""What all tests share: page tests need a browser, and only a developer's machine may do without."""
+"""What all tests share: homes, the server's client, and which tests need a browser."""
 
 import os
 import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from mlife.runtime import Home, open_home, settings
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -13,3 +21,43 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.skip(reason="chromium is not installed: as root, apt-get install chromium"))
+
+
+def drain(home: Home, rounds: int = 1_000) -> int:
+    """
+    Let projections, handlers and timers of *home* do all they have to do, in this thread; the head that was reached.
+
+    Only for a home whose runner is not running. Moments that have come are looked at once more at the end.
+    """
+    for _ in range(rounds):
+        if home.runner.step():
+            continue
+        home.runner._timers_at = 0.0  # look at the timers now
+        if not home.runner.step():
+            return home.ports.store.head()
+    raise AssertionError(f"still busy after {rounds} rounds, at position {home.ports.store.head()}")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """An opened home in a folder of its own, with every installed feature; its runner is not running (see `drain`)."""
+    with open_home(settings(tmp_path / "home", config=tmp_path / "no.toml")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def running_home(home: Home) -> Iterator[Home]:
+    """The same home with its runner in a thread; `running_home.runner.settle()` waits for it."""
+    with home.running():
+        yield home
+
+
+@pytest.fixture
+def client(home: Home) -> "Iterator[TestClient]":
+    """A client of the whole server on `home`; ask for `running_home` too if projections are to follow."""
+    from starlette.testclient import TestClient
+
+    from mlife.server import make_app
+
+    with TestClient(make_app(home)) as opened:
+        yield opened
