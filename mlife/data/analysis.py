@@ -28,7 +28,7 @@ SHOWN_DUPLICATES = 20
 
 # Types of annotation that hold their objects, each with a label, under the name of the type.
 _OF_OBJECTS = frozenset({"boxes", "polygons", "points", "segments"})
-_FILE_SIZES = (
+FILE_SIZES = (
     (1 << 10, "under 1 KiB"),
     (10 << 10, "1 to 10 KiB"),
     (100 << 10, "10 to 100 KiB"),
@@ -36,7 +36,7 @@ _FILE_SIZES = (
     (10 << 20, "1 to 10 MiB"),
     (100 << 20, "10 to 100 MiB"),
 )
-_LARGEST_FILE = "100 MiB and more"
+LARGEST_FILE = "100 MiB and more"
 _IMAGE_SIDES = ((32, "up to 32 px"), (128, "33 to 128 px"), (512, "129 to 512 px"), (2048, "513 to 2,048 px"))
 _LARGEST_IMAGE = "over 2,048 px"
 
@@ -203,11 +203,11 @@ class _Tally:
         found = classes_of(row.annotation)
         self.by["classes"].update(set(found))
         self.by["objects"].update(found)
-        self.by["annotation_types"][_type_of(row.annotation)] += 1
-        self.by["file_types"][_file_type(row)] += 1
+        self.by["annotation_types"][annotation_type_of(row.annotation)] += 1
+        self.by["file_types"][file_type_of(row.path, row.file_type)] += 1
         self.by["media_types"][row.media_type or ""] += 1
         self.by["places"][row.collection_place or ""] += 1
-        self.by["file_sizes"][_bucket(row.size, _FILE_SIZES, _LARGEST_FILE, strict=True)] += 1
+        self.by["file_sizes"][_bucket(row.size, FILE_SIZES, LARGEST_FILE, strict=True)] += 1
         self.by["image_sizes"][_bucket(_longer_side(row), _IMAGE_SIDES, _LARGEST_IMAGE, strict=False)] += 1
         self.by["months"][(row.captured_at or "")[:7]] += 1
         self.by["labellers"][row.labelled_by or ""] += 1
@@ -226,7 +226,7 @@ class _Tally:
 
     def result(self) -> Analysis:
         ordered: dict[str, dict[str, int]] = {name: _frequent_first(counts) for name, counts in self.by.items()}
-        ordered["file_sizes"] = _in_order(self.by["file_sizes"], [*(name for _, name in _FILE_SIZES), _LARGEST_FILE])
+        ordered["file_sizes"] = _in_order(self.by["file_sizes"], [*(name for _, name in FILE_SIZES), LARGEST_FILE])
         ordered["image_sizes"] = _in_order(
             self.by["image_sizes"], [*(name for _, name in _IMAGE_SIDES), _LARGEST_IMAGE]
         )
@@ -243,16 +243,18 @@ class _Tally:
         )
 
 
-def _type_of(annotation: str | Mapping[str, JSON] | None) -> str:
+def annotation_type_of(annotation: str | Mapping[str, JSON] | None) -> str:
+    """`label`, or the type of the JSON; "" for a row that is not labelled yet."""
     if annotation is None:
         return ""
     return "label" if isinstance(annotation, str) else str(annotation["type"])
 
 
-def _file_type(row: Row) -> str:
-    if row.file_type:
-        return row.file_type.lower()
-    name = row.path.partition("?")[0].rpartition("/")[2]
+def file_type_of(path: str, file_type: str | None = None) -> str:
+    """The kind of file by its own word, else by the ending of its path; in lower case, "" if nothing tells."""
+    if file_type:
+        return file_type.lower()
+    name = path.partition("?")[0].rpartition("/")[2]
     return name.rpartition(".")[2].lower() if "." in name.strip(".") else ""
 
 

@@ -39,6 +39,7 @@ class DocumentImported(Event):
         purpose: `testing` for test documents: their rows never enter training. `any` until a group decides.
         columns: free column name → type (`str`, `int`, `float`, `bool`, `json`).
         request_id: the collection request that it answers.
+        by_class: label → rows, of the rows that came with it.
     """
 
     document_id: str
@@ -52,6 +53,7 @@ class DocumentImported(Event):
     request_id: str | None = None
     iteration_id: str | None = None
     by: str | None = None
+    by_class: dict[str, int] = Field(default_factory=dict)
 
 
 @event("mlife.document.rows_added", stream="document/{document_id}", key="document_id")
@@ -100,6 +102,8 @@ class DocumentGrouped(Event):
         digest: SHA-256 over the frozen rows, canonical JSON, one a line.
         checked_at: position of the query tables at which the leakage guard looked.
         left_out: rows that the leakage guard kept out.
+        sample: how rows were drawn from those that the query found, in words; empty: all of them.
+        duplicates: rows that named a file again with the same annotation, and were folded into the first.
     """
 
     group_id: str
@@ -117,6 +121,8 @@ class DocumentGrouped(Event):
     left_out: int = 0
     iteration_id: str | None = None
     by: str | None = None
+    sample: str = ""
+    duplicates: int = 0
 
 
 @event("mlife.collection.requested", stream="request/{request_id}", key="request_id")
