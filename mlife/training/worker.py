@@ -126,24 +126,22 @@ class TaskWorker:
         for thread in list(self._busy.values()):
             thread.join()
 
-    def once(self) -> int:
-        """Run every task that waits, and those that they make wait, until none does; how many attempts that took."""
-        begun: set[str] = set()
-        count = 0
-        stop = threading.Event()
+    def once(self, stop: threading.Event | None = None) -> int:
+        """Run every task that waits, and those that come meanwhile, until none does or *stop* is set; how many."""
+        stop = stop or threading.Event()
+        ran: set[str] = set()
+        self._sweep()
         try:
-            while True:
-                started = self._start_some(stop)
-                count += len(started)
-                begun.update(started)
+            while not stop.is_set():
+                ran.update(self._start_some(stop))
                 if not self._busy:
-                    return count
+                    break
                 next(iter(self._busy.values())).join(0.05)
-                self._tidy()
         finally:
             stop.set()
             for thread in list(self._busy.values()):
                 thread.join()
+        return len(ran)
 
     def _start_some(self, stop: threading.Event) -> list[str]:
         self._tidy()

@@ -1,0 +1,58 @@
+"""`mlife worker`: processes that do long work beside the server."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+import click
+
+from mlife.cli.terminal import with_home
+
+if TYPE_CHECKING:
+    from mlife.runtime import Home
+
+
+@click.group("worker")
+def command() -> None:
+    """Run training and testing tasks in a process of their own."""
+
+
+@command.command("tasks")
+@click.option("--once", is_flag=True, help="Run what waits now, then end.")
+@click.option("--parallel", default=1, show_default=True, type=click.IntRange(1, 64), help="Tasks at the same time.")
+@click.option("--time-limit", default=86_400.0, show_default=True, help="Seconds for a task that names no limit.")
+@with_home
+def tasks(home: Home, once: bool, parallel: int, time_limit: float) -> None:
+    """
+    Run users' training and testing code, one child process per task.
+
+    Any number of workers may run on a home: a task is leased by one. Killing a worker loses nothing; Ctrl-C gives its
+    running tasks back.
+
+    \b
+    mlife worker tasks --parallel 2
+    mlife worker tasks --once
+    """
+    from mlife.training.worker import TaskWorker
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    worker = TaskWorker(
+        home.ports,
+        home.do,
+        home.settings.home / "runs",
+        parallel=parallel,
+        see=home.see,
+        time_limit=time_limit,
+    )
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    if once:
+        count = worker.once(stop)
+        click.echo(f"{count} task{'' if count == 1 else 's'} run" if count else "no task waits")
+    else:
+        click.echo(f"worker {worker.name} waits for tasks of {home.settings.home}; Ctrl-C ends it")
+        worker.run(stop)
