@@ -26,3 +26,16 @@ def finish(child: "subprocess.Popen[str]", timeout: float = 60) -> tuple[str, st
     out, err = child.communicate(timeout=timeout)
     assert child.returncode == 0, f"exit code {child.returncode}: {err}"
     return out, err
+
+
+def hear(child: "subprocess.Popen[str]") -> str:
+    """The next line that *child* says; empty when it has ended."""
+    assert child.stdout is not None
+    return child.stdout.readline().strip()
+
+
+def tell(child: "subprocess.Popen[str]", line: str) -> None:
+    """Give *child* a line to read."""
+    assert child.stdin is not None
+    child.stdin.write(line + "\n")
+    child.stdin.flush()

@@ -18,7 +18,7 @@ from mlife.core import handler as handling
 from mlife.core.command import Given, State
 from mlife.core.errors import Refused
 from mlife.core.events import Event, Personal, Recorded, event
-from mlife.core.handler import Do, handlers, timers
+from mlife.core.handler import handlers, timers
 from mlife.core.projection import Projection, Tx, projections
 from mlife.core.tables import Moment, TextIndex, metadata
 from mlife.runtime import Home, Settings, settings

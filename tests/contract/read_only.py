@@ -19,7 +19,7 @@ def main(folder: Path) -> None:
     try:
         SqliteEventStore(folder / "log.db")
     except MLifeError as e:
-        print(e.status, e)
+        sys.stdout.write(f"{e.status} {e}\n")
 
 
 if __name__ == "__main__":

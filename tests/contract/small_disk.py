@@ -23,9 +23,7 @@ def main(path: Path) -> None:
         try:
             store.append(Append([draft("toy/1", str(count + n), data=b"x" * 50_000) for n in range(7)]))
         except HomeUnusable:
-            print(count)
-            print(e)
-    sys.stdout.flush()
+            sys.stdout.write(f"{count}\n{e}\n")
 
 
 if __name__ == "__main__":

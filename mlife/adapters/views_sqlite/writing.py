@@ -59,7 +59,7 @@ class SqliteTx:
         """See `Tx.add`."""
         keys = _keys(table)
         name = physical_name(table.name, self._standing)
-        texts = {c.name for c in table.columns if isinstance(c.type, String)}
+        texts = {c.name for c in table.columns if isinstance(c.type, String)} | set(keys)
 
         def added(old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
             return _added(old, new, texts)

@@ -1,0 +1,92 @@
+"""What every adapter of named locks must do; it joins by its name and its fixture."""
+
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from mlife.adapters.locks_flock import FlockLocks
+from mlife.core.errors import HomeUnusable
+from mlife.core.ports import Locks
+from tests.processes import hear, start
+
+
+@pytest.fixture
+def flock_locks(tmp_path: Path) -> FlockLocks:
+    return FlockLocks(tmp_path / "home")
+
+
+@pytest.fixture(params=["flock"])
+def locks(request: pytest.FixtureRequest) -> Locks:
+    """Locks that nobody holds."""
+    return request.getfixturevalue(f"{request.param}_locks")
+
+
+def test_one_at_a_time_holds_a_name_even_within_a_process(locks: Locks) -> None:
+    assert not locks.is_held("runner")
+    with locks.hold("runner") as first, locks.hold("runner") as second, locks.hold("other") as third:
+        assert (first, second, third) == (True, False, True)
+        assert locks.is_held("runner")
+    assert not locks.is_held("runner")
+
+
+def test_a_failed_try_takes_nothing_away_from_the_holder(locks: Locks) -> None:
+    with locks.hold("runner"):
+        with locks.hold("runner") as second:
+            assert not second
+        assert locks.is_held("runner")
+
+
+def test_a_lock_is_waited_for_up_to_a_time(locks: Locks) -> None:
+    letting_go = threading.Event()
+
+    def hold() -> None:
+        with locks.hold("runner"):
+            letting_go.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    while not locks.is_held("runner"):
+        time.sleep(0.001)
+    started = time.monotonic()
+    with locks.hold("runner", timeout=0.1) as held:
+        assert not held
+    assert time.monotonic() - started >= 0.1
+    threading.Timer(0.1, letting_go.set).start()
+    with locks.hold("runner", timeout=5) as held:
+        assert held
+    thread.join()
+
+
+def test_an_error_inside_the_block_lets_go(locks: Locks) -> None:
+    with pytest.raises(KeyError), locks.hold("runner"):
+        raise KeyError
+    assert not locks.is_held("runner")
+
+
+def test_the_holders_death_lets_go_at_once(flock_locks: FlockLocks, tmp_path: Path) -> None:
+    child = start("contract.test_locks", tmp_path / "home")
+    assert hear(child) == "held"
+    assert flock_locks.is_held("runner")
+    child.kill()
+    child.communicate()
+    with flock_locks.hold("runner", timeout=1.0) as held:
+        assert held
+
+
+def test_a_folder_that_can_not_be_written_is_said_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(HomeUnusable, match=r"runner\.lock can't be opened"),
+        FlockLocks(tmp_path / "file").hold("runner"),
+    ):
+        pass
+
+
+if __name__ == "__main__":
+    with FlockLocks(Path(sys.argv[1])).hold("runner"):
+        sys.stdout.write("held\n")
+        sys.stdout.flush()
+        time.sleep(60)
