@@ -1,0 +1,429 @@
+"""
+Badcases: what people, models and deployments do to them. Reports and traffic are in `badcases_reports`.
+
+Events here are few beside the reports, so each is folded by itself, in order; statuses are computed once for a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+from mlife.projections.badcases_priority import weigh
+from mlife.projections.badcases_standing import restate
+from mlife.projections.badcases_story import line_of
+from sqlalchemy import select, update
+
+from mlife.badcases.events import (
+    AlarmAcknowledged,
+    AlarmRaised,
+    BadcaseAssigned,
+    BadcaseClosed,
+    BadcaseMuted,
+    BadcasePinned,
+    BadcasePrioritised,
+    BadcaseRegressed,
+    BadcaseRejected,
+    BadcaseReopened,
+    BadcaseTriaged,
+    BadcaseUnmuted,
+    CauseExtended,
+    CauseNamed,
+    CauseRemedyChosen,
+    IterationClosed,
+    IterationOpened,
+)
+from mlife.badcases.views.tables import (
+    TABLES,
+    TEXTS,
+    alarm_rows,
+    badcase_deployments,
+    badcase_models,
+    badcase_pins,
+    badcase_rows,
+    badcase_verdicts,
+    cause_badcases,
+    cause_rows,
+    iteration_badcases,
+    iteration_facts,
+    iteration_rows,
+)
+from mlife.core.events import Event, Recorded, to_micros
+from mlife.core.projection import Projection, Tx
+from mlife.data.events import CollectionReceived, CollectionRequested, DocumentGrouped, DocumentImported
+from mlife.serving.events import (
+    DeploymentActivated,
+    DeploymentCreated,
+    DeploymentFailed,
+    DeploymentRolledBack,
+    ModelAdded,
+    ModelJudged,
+)
+from mlife.training.events import ModelTrained, TaskDrafted, TaskFailed, TaskFinished, TaskQueued
+
+badcases = Projection("badcases", version=1, tables=TABLES, texts=TEXTS)
+
+Touched = set[str]
+"""Badcases whose status may have changed."""
+Fold = Callable[[Recorded[Any], Tx, Touched], None]
+
+
+@badcases.on(
+    BadcaseTriaged,
+    BadcaseAssigned,
+    BadcasePrioritised,
+    BadcaseMuted,
+    BadcaseUnmuted,
+    BadcaseRejected,
+    BadcaseReopened,
+    BadcasePinned,
+    BadcaseClosed,
+    BadcaseRegressed,
+    CauseNamed,
+    CauseExtended,
+    CauseRemedyChosen,
+    AlarmRaised,
+    AlarmAcknowledged,
+    IterationOpened,
+    IterationClosed,
+    ModelAdded,
+    ModelTrained,
+    ModelJudged,
+    DeploymentCreated,
+    DeploymentActivated,
+    DeploymentFailed,
+    DeploymentRolledBack,
+    CollectionRequested,
+    CollectionReceived,
+    DocumentImported,
+    DocumentGrouped,
+    TaskDrafted,
+    TaskQueued,
+    TaskFinished,
+    TaskFailed,
+)
+def follow(run: Sequence[Recorded[Event]], tx: Tx) -> None:
+    """Everything but the floods."""
+    touched: Touched = set()
+    told: list[dict[str, Any]] = []
+    for recorded in run:
+        fold = _FOLDS.get(type(recorded.event))
+        if fold is not None:
+            fold(recorded, tx, touched)
+        line = line_of(recorded)
+        if line is not None:
+            told.append(line)
+    tx.insert_missing(iteration_facts, told)
+    restate(tx, touched)
+
+
+def _change(tx: Tx, touched: Touched, badcase_id: str, **columns: Any) -> None:
+    touched.add(badcase_id)
+    tx.update(badcase_rows, [{"badcase_id": badcase_id, **columns}])
+
+
+# --- what people do ---
+
+
+def _triaged(r: Recorded[BadcaseTriaged], tx: Tx, touched: Touched) -> None:
+    _change(tx, touched, r.event.badcase_id, triaged=1)
+
+
+def _assigned(r: Recorded[BadcaseAssigned], tx: Tx, touched: Touched) -> None:
+    _change(tx, touched, r.event.badcase_id, owner=r.event.owner)
+
+
+def _prioritised(r: Recorded[BadcasePrioritised], tx: Tx, touched: Touched) -> None:
+    _change(tx, touched, r.event.badcase_id, priority_set=r.event.priority, priority_reason=r.event.reason)
+    weigh(tx, badcase_rows.c.badcase_id == r.event.badcase_id)
+
+
+def _muted(r: Recorded[BadcaseMuted], tx: Tx, touched: Touched) -> None:
+    _change(tx, touched, r.event.badcase_id, muted_until=to_micros(r.event.until))
+
+
+def _unmuted(r: Recorded[BadcaseUnmuted], tx: Tx, touched: Touched) -> None:
+    _change(tx, touched, r.event.badcase_id, muted_until=None)
+
+
+def _rejected(r: Recorded[BadcaseRejected], tx: Tx, touched: Touched) -> None:
+    _change(tx, touched, r.event.badcase_id, rejected=r.event.reason)
+
+
+def _reopened(r: Recorded[BadcaseReopened], tx: Tx, touched: Touched) -> None:
+    _change(tx, touched, r.event.badcase_id, rejected=None, closed_by=None, triaged=1)
+
+
+def _pinned(r: Recorded[BadcasePinned], tx: Tx, touched: Touched) -> None:
+    e = r.event
+    touched.add(e.badcase_id)
+    tx.insert_missing(
+        badcase_pins,
+        [
+            {
+                "badcase_id": e.badcase_id,
+                "sha256": row["sha256"],
+                "uid": row.get("uid", ""),
+                "annotation": orjson.dumps(row["annotation"]).decode(),
+                "must_pass": int(bool(row.get("must_pass"))),
+                "document_id": e.document_id,
+                "number": r.position,
+            }
+            for row in e.rows
+        ],
+    )
+
+
+# --- what follows from models in the field ---
+
+
+def _closed(r: Recorded[BadcaseClosed], tx: Tx, touched: Touched) -> None:
+    e = r.event
+    _change(tx, touched, e.badcase_id, closed_by=e.model_id, regressed_by=None, regressed_number=None, said=e.sentence)
+
+
+def _regressed(r: Recorded[BadcaseRegressed], tx: Tx, touched: Touched) -> None:
+    e = r.event
+    _change(
+        tx,
+        touched,
+        e.badcase_id,
+        closed_by=None,
+        regressed_by=e.model_id,
+        regressed_number=r.position,
+        said=e.sentence,
+    )
+
+
+def _model_made(r: Recorded[Any], tx: Tx, touched: Touched) -> None:
+    e = r.event
+    iteration_id = getattr(e, "iteration_id", None) or _iteration_of(r)
+    tx.upsert(
+        badcase_models,
+        [
+            {
+                "model_id": e.model_id,
+                "name": e.name,
+                "system": e.system,
+                "function": e.function,
+                "parents": orjson.dumps(e.parents).decode(),
+                "task_id": getattr(e, "task_id", None),
+                "iteration_id": iteration_id,
+                "number": r.position,
+                "made_at": r.draft.time,
+            }
+        ],
+    )
+    if iteration_id is not None:
+        touched.update(_targets(tx, iteration_id))
+
+
+def _judged(r: Recorded[ModelJudged], tx: Tx, touched: Touched) -> None:
+    e = r.event
+    tx.update(
+        badcase_models, [{"model_id": e.model_id, "passed": int(e.passed), "judged_sentence": "\n".join(e.sentences)}]
+    )
+    tx.upsert(
+        badcase_verdicts,
+        [
+            {
+                "badcase_id": b["badcase_id"],
+                "model_id": e.model_id,
+                "verdict": b["verdict"],
+                "passes": b["passes"],
+                "evidence": b["evidence"],
+                "low": b["lower"],
+                "high": b["upper"],
+                "missing": b.get("missing", 0),
+                "broken": int(bool(b.get("broken"))),
+                "sentence": b["sentence"],
+                "number": r.position,
+                "judged_at": r.draft.time,
+            }
+            for b in e.badcases
+        ],
+    )
+    touched.update(b["badcase_id"] for b in e.badcases)
+
+
+def _deployment_created(r: Recorded[DeploymentCreated], tx: Tx, touched: Touched) -> None:  # noqa: ARG001 - a fold
+    e = r.event
+    tx.insert_missing(
+        badcase_deployments,
+        [
+            {
+                "deployment_id": e.deployment_id,
+                "system": e.system,
+                "function": e.function or "",
+                "version": e.version,
+                "target": e.target,
+                "model_ids": orjson.dumps(e.model_ids).decode(),
+                "state": "created",
+                "overridden_by": (e.override or {}).get("name") or (e.override and e.by),
+                "number": r.position,
+                "made_at": r.draft.time,
+            }
+        ],
+    )
+
+
+def _activated(r: Recorded[DeploymentActivated], tx: Tx, touched: Touched) -> None:
+    e, d = r.event, badcase_deployments.c
+    function = e.function or ""
+    tx.execute(
+        update(badcase_deployments)
+        .where(d.system == e.system, d.function == function, d.target == e.target, d.state == "active")
+        .values(state="replaced")
+    )
+    row = {
+        "deployment_id": e.deployment_id,
+        "system": e.system,
+        "function": function,
+        "version": e.version,
+        "target": e.target,
+        "model_ids": orjson.dumps(e.model_ids).decode(),
+        "state": "active",
+        "activated_number": r.position,
+        "activated_at": r.draft.time,
+    }
+    tx.insert_missing(badcase_deployments, [{**row, "number": r.position, "made_at": r.draft.time}])
+    tx.update(badcase_deployments, [row])
+    b = badcase_rows.c
+    mine = b.system == e.system if e.function is None else (b.system == e.system) & (b.function == e.function)
+    touched.update(row[0] for row in tx.execute(select(b.badcase_id).where(mine)))
+
+
+def _deployment_failed(r: Recorded[DeploymentFailed], tx: Tx, touched: Touched) -> None:  # noqa: ARG001 - a fold
+    tx.update(badcase_deployments, [{"deployment_id": r.event.deployment_id, "state": "failed"}])
+
+
+# --- causes, alarms, iterations ---
+
+
+def _cause_named(r: Recorded[CauseNamed], tx: Tx, touched: Touched) -> None:  # noqa: ARG001 - a fold
+    e = r.event
+    tx.insert_missing(
+        cause_rows,
+        [
+            {
+                "cause_id": e.cause_id,
+                "system": e.system,
+                "function": e.function,
+                "title": e.title,
+                "explanation": e.explanation,
+                "named_by": e.by,
+                "number": r.position,
+                "named_at": r.draft.time,
+            }
+        ],
+    )
+    tx.insert_missing(cause_badcases, [{"cause_id": e.cause_id, "badcase_id": b} for b in e.badcase_ids])
+
+
+def _cause_extended(r: Recorded[CauseExtended], tx: Tx, touched: Touched) -> None:  # noqa: ARG001 - a fold
+    tx.insert_missing(cause_badcases, [{"cause_id": r.event.cause_id, "badcase_id": b} for b in r.event.badcase_ids])
+
+
+def _remedy_chosen(r: Recorded[CauseRemedyChosen], tx: Tx, touched: Touched) -> None:  # noqa: ARG001 - a fold
+    e = r.event
+    tx.update(cause_rows, [{"cause_id": e.cause_id, "remedy": e.remedy, "remedy_note": e.note}])
+
+
+def _alarm_raised(r: Recorded[AlarmRaised], tx: Tx, touched: Touched) -> None:  # noqa: ARG001 - a fold
+    e = r.event
+    tx.insert_missing(
+        alarm_rows,
+        [
+            {
+                "alarm_id": e.alarm_id,
+                "system": e.system,
+                "function": e.function,
+                "version": e.version,
+                "from_at": to_micros(e.from_),
+                "to_at": to_micros(e.to),
+                "badcase_ids": orjson.dumps(e.badcase_ids).decode(),
+                "badcase_count": e.badcases,
+                "report_count": e.reports,
+                "rate": e.rate,
+                "usual": e.usual,
+                "sentence": e.sentence,
+                "number": r.position,
+                "raised_at": r.draft.time,
+            }
+        ],
+    )
+
+
+def _alarm_acknowledged(r: Recorded[AlarmAcknowledged], tx: Tx, touched: Touched) -> None:  # noqa: ARG001 - a fold
+    e = r.event
+    tx.update(
+        alarm_rows,
+        [{"alarm_id": e.alarm_id, "acknowledged_at": r.draft.time, "acknowledged_by": e.by, "note": e.note}],
+    )
+
+
+def _iteration_opened(r: Recorded[IterationOpened], tx: Tx, touched: Touched) -> None:
+    e = r.event
+    tx.insert_missing(
+        iteration_rows,
+        [
+            {
+                "iteration_id": e.iteration_id,
+                "system": e.system,
+                "function": e.function,
+                "title": e.title,
+                "alarm_id": e.alarm_id,
+                "cause_id": e.cause_id,
+                "opened_by": e.by,
+                "number": r.position,
+                "opened_at": r.draft.time,
+            }
+        ],
+    )
+    tx.insert_missing(iteration_badcases, [{"iteration_id": e.iteration_id, "badcase_id": b} for b in e.badcase_ids])
+    touched.update(e.badcase_ids)
+
+
+def _iteration_closed(r: Recorded[IterationClosed], tx: Tx, touched: Touched) -> None:
+    e = r.event
+    row = {"outcome": e.outcome, "deployment_id": e.deployment_id, "note": e.note, "closed_at": r.draft.time}
+    tx.update(iteration_rows, [{"iteration_id": e.iteration_id, **row}])
+    touched.update(_targets(tx, e.iteration_id))
+
+
+def _targets(tx: Tx, iteration_id: str) -> set[str]:
+    i = iteration_badcases.c
+    return {row[0] for row in tx.execute(select(i.badcase_id).where(i.iteration_id == iteration_id))}
+
+
+def _iteration_of(r: Recorded[Any]) -> str | None:
+    correlation = r.correlation_id
+    return correlation if correlation and correlation.startswith("itr-") else None
+
+
+_FOLDS: dict[type[Event], Fold] = {
+    BadcaseTriaged: _triaged,
+    BadcaseAssigned: _assigned,
+    BadcasePrioritised: _prioritised,
+    BadcaseMuted: _muted,
+    BadcaseUnmuted: _unmuted,
+    BadcaseRejected: _rejected,
+    BadcaseReopened: _reopened,
+    BadcasePinned: _pinned,
+    BadcaseClosed: _closed,
+    BadcaseRegressed: _regressed,
+    CauseNamed: _cause_named,
+    CauseExtended: _cause_extended,
+    CauseRemedyChosen: _remedy_chosen,
+    AlarmRaised: _alarm_raised,
+    AlarmAcknowledged: _alarm_acknowledged,
+    IterationOpened: _iteration_opened,
+    IterationClosed: _iteration_closed,
+    ModelAdded: _model_made,
+    ModelTrained: _model_made,
+    ModelJudged: _judged,
+    DeploymentCreated: _deployment_created,
+    DeploymentActivated: _activated,
+    DeploymentFailed: _deployment_failed,
+}

@@ -1,0 +1,314 @@
+"""
+Reports and traffic, the floods: whole runs are added up in memory, and few rows are written.
+
+Reports are read as plain JSON and not as events: intake checked them, and building an object would double the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from mlife.projections.badcases import badcases
+from mlife.projections.badcases_priority import weigh
+from mlife.projections.badcases_standing import restate
+from sqlalchemy import delete, select, update
+
+from mlife.badcases.events import BadcaseReported, ReportCorrected, TrafficCounted
+from mlife.badcases.fingerprint import Explanation, explain
+from mlife.badcases.views.tables import (
+    badcase_clients,
+    badcase_rows,
+    badcase_text,
+    badcase_versions,
+    badcase_weeks,
+    report_rows,
+    report_text,
+    traffic_rows,
+    traffic_totals,
+)
+from mlife.core.events import EPOCH, Recorded
+from mlife.core.projection import Tx
+from mlife.core.query import version_key
+from mlife.core.sealing import MARK
+
+JSON = dict[str, Any]
+SEVERITIES = {"minor": 1, "major": 2, "critical": 3}
+SETTLED = ("shipped", "closed", "recurring")
+"""Statuses that a report alone may change."""
+DAY = timedelta(days=1)
+MICROSECOND = timedelta(microseconds=1)
+
+explained = lru_cache(maxsize=20_000)(explain)
+ordered = lru_cache(maxsize=5_000)(version_key)
+
+
+@badcases.on(BadcaseReported)
+def take_reports(run: Sequence[Recorded[BadcaseReported]], tx: Tx) -> None:
+    """One row a report; badcases, weeks, versions and clients are counted up."""
+    counted = _Counts()
+    rows: list[JSON] = []
+    words: list[tuple[int, str]] = []
+    for recorded in run:
+        report = orjson.loads(recorded.draft.data)
+        row = _row(recorded.position, report)
+        rows.append(row)
+        counted.add(row, report["fingerprint"], report["fingerprint_version"])
+        if row["description"] and not row["description"].startswith(MARK):
+            words.append((recorded.position, row["description"]))
+    tx.insert(report_rows, rows)
+    counted.write(tx)
+    if words:
+        tx.index_text(report_text, words)
+    _follow_up(tx, run[0].position, counted.badcases)
+
+
+def _row(number: int, report: JSON) -> JSON:
+    prediction, truth, link = report["prediction"], report.get("truth"), report["data"][0]
+    uri, sha256 = link.get("uri") or "", link.get("sha256")
+    if sha256 is None and uri.startswith("sha256:"):
+        sha256 = uri[7:]
+    models = report.get("model_ids")
+    return {
+        "number": number,
+        "uid": report["uid"],
+        "badcase_id": report["badcase_id"],
+        "system": report["system"],
+        "function": report["function"],
+        "version": report["version"],
+        "version_order": ordered(report["version"]),
+        "model_id": models[0] if models else "",
+        "client": _pseudonym(report.get("client")),
+        "device": report.get("device"),
+        "severity": report.get("severity"),
+        "kind": report.get("kind") or "failure",
+        "observed_at": _micros(datetime.fromisoformat(report["observed_at"])),
+        "truth": truth.get("label") if truth else None,
+        "predicted": prediction.get("label"),
+        "score": prediction.get("score"),
+        "picture": sha256 or uri,
+        "sha256": sha256,
+        "media_type": link.get("media_type"),
+        "description": report.get("description"),
+    }
+
+
+def _pseudonym(client: str | None) -> str | None:
+    """A sealed client by the id of its key: the same for all that the person sent, and not the name."""
+    if client is not None and client.startswith(MARK):
+        return "sealed " + client.removeprefix(MARK).split(":", 1)[0]
+    return client
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - EPOCH) // MICROSECOND
+
+
+def _week(micros: int) -> int:
+    """Weeks since Monday 29 December 1969."""
+    return (micros // 86_400_000_000 + 3) // 7
+
+
+class _Counts:
+    """What a run adds to each row, by key."""
+
+    def __init__(self) -> None:
+        self.badcases: dict[str, JSON] = {}
+        self.weeks: dict[tuple[str, int], int] = {}
+        self.versions: dict[tuple[str, str, str], JSON] = {}
+        self.clients: dict[tuple[str, str], int] = {}
+
+    def add(self, row: JSON, fingerprint: str, fingerprint_version: int) -> None:
+        """Count one report."""
+        badcase_id, number, at = row["badcase_id"], row["number"], row["observed_at"]
+        severity = SEVERITIES.get(row["severity"], 0)
+        known = self.badcases.get(badcase_id)
+        if known is None:
+            self.badcases[badcase_id] = _new_badcase(row, fingerprint, fingerprint_version, severity)
+        else:
+            _widen(known, number, at)
+            known["last_severity"] = max(severity, known["last_severity"])
+        week = (badcase_id, _week(at))
+        self.weeks[week] = self.weeks.get(week, 0) + 1
+        version = (badcase_id, row["version"], row["model_id"])
+        seen = self.versions.get(version)
+        if seen is None:
+            self.versions[version] = {
+                "badcase_id": badcase_id,
+                "version": row["version"],
+                "model_id": row["model_id"],
+                "version_order": row["version_order"],
+                "frequency": 1,
+                "first_at": at,
+                "last_at": at,
+                "last_number": number,
+            }
+        else:
+            _widen(seen, number, at)
+        if row["client"] is not None:
+            client = (badcase_id, row["client"])
+            self.clients[client] = self.clients.get(client, 0) + 1
+
+    def write(self, tx: Tx) -> None:
+        """Add everything to the tables."""
+        tx.add(badcase_rows, self.badcases.values())
+        tx.add(badcase_versions, self.versions.values())
+        tx.add(
+            badcase_weeks,
+            [{"badcase_id": b, "week": w, "frequency": n} for (b, w), n in self.weeks.items()],
+        )
+        tx.add(
+            badcase_clients,
+            [{"badcase_id": b, "client": c, "frequency": n} for (b, c), n in self.clients.items()],
+        )
+
+
+def _new_badcase(row: JSON, fingerprint: str, fingerprint_version: int, severity: int) -> JSON:
+    why: Explanation = explained(fingerprint, fingerprint_version)
+    return {
+        "badcase_id": row["badcase_id"],
+        "system": row["system"],
+        "function": row["function"],
+        "title": why.title,
+        "truth": why.truth,
+        "predicted": why.prediction,
+        "fingerprint": fingerprint,
+        "fingerprint_version": fingerprint_version,
+        "first_number": row["number"],
+        "last_number": row["number"],
+        "first_at": row["observed_at"],
+        "last_at": row["observed_at"],
+        "last_severity": severity,
+        "frequency": 1,
+    }
+
+
+def _widen(row: JSON, number: int, at: int) -> None:
+    row["frequency"] += 1
+    row["last_number"] = number
+    if at < row["first_at"]:
+        row["first_at"] = at
+    elif at > row["last_at"]:
+        row["last_at"] = at
+
+
+def _follow_up(tx: Tx, first: int, touched: Iterable[str]) -> None:
+    """After a run that began at *first*: index new badcases, count clients, weigh, and look at settled ones."""
+    new = tx.execute(
+        select(badcase_rows.c.first_number, badcase_rows.c.title, badcase_rows.c.system, badcase_rows.c.function).where(
+            badcase_rows.c.last_number >= first, badcase_rows.c.first_number >= first
+        )
+    )
+    tx.index_text(badcase_text, [(number, " ".join(names)) for number, *names in new])
+    weigh(tx, badcase_rows.c.last_number >= first)
+    settled = {
+        row[0]
+        for row in tx.execute(
+            select(badcase_rows.c.badcase_id).where(
+                badcase_rows.c.status.in_(SETTLED), badcase_rows.c.last_number >= first
+            )
+        )
+    }
+    restate(tx, settled.intersection(touched))
+
+
+@badcases.on(TrafficCounted)
+def count_traffic(run: Sequence[Recorded[TrafficCounted]], tx: Tx) -> None:
+    """One row an interval, totals by version; priorities of the functions depend on them."""
+    rows = []
+    for recorded in run:
+        counted = orjson.loads(recorded.draft.data)
+        rows.append(
+            {
+                "number": recorded.position,
+                "system": counted["system"],
+                "function": counted["function"],
+                "version": counted["version"],
+                "from_at": _micros(datetime.fromisoformat(counted["from"])),
+                "to_at": _micros(datetime.fromisoformat(counted["to"])),
+                "requests": counted["count"],
+            }
+        )
+    tx.insert(traffic_rows, rows)
+    tx.add(
+        traffic_totals,
+        [
+            {
+                "system": r["system"],
+                "function": r["function"],
+                "version": r["version"],
+                "requests": r["requests"],
+                "first_at": r["from_at"],
+                "last_at": r["to_at"],
+            }
+            for r in rows
+        ],
+    )
+    for system, function in sorted({(r["system"], r["function"]) for r in rows}):
+        mine = (badcase_rows.c.system == system) & (badcase_rows.c.function == function)
+        weigh(tx, mine)
+        again = tx.execute(select(badcase_rows.c.badcase_id).where(mine, badcase_rows.c.status == "recurring"))
+        restate(tx, {row[0] for row in again})
+
+
+@badcases.on(ReportCorrected)
+def move_reports(run: Sequence[Recorded[ReportCorrected]], tx: Tx) -> None:
+    """A corrected report moves; both badcases are counted anew from their reports."""
+    for recorded in run:
+        event = recorded.event
+        found = tx.execute(
+            select(report_rows).where(report_rows.c.badcase_id == event.from_badcase_id, report_rows.c.uid == event.uid)
+        )
+        for row in found:
+            report = row._asdict() | {"badcase_id": event.badcase_id}
+            report["observed_at"] = _micros(report["observed_at"])
+            tx.insert_missing(
+                badcase_rows,
+                [_new_badcase(report, event.fingerprint, event.fingerprint_version, 0) | {"frequency": 0}],
+            )
+            tx.update(
+                report_rows,
+                [
+                    {
+                        "number": row.number,
+                        "badcase_id": event.badcase_id,
+                        "truth": event.truth.get("label") if event.truth else None,
+                    }
+                ],
+            )
+        for badcase_id in (event.from_badcase_id, event.badcase_id):
+            recount(tx, badcase_id)
+
+
+def recount(tx: Tx, badcase_id: str) -> None:
+    """Make what is counted of a badcase anew from its reports; one that lost all keeps its row, and counts nothing."""
+    r, b = report_rows.c, badcase_rows.c
+    mine = r.badcase_id == badcase_id
+    for table in (badcase_weeks, badcase_versions, badcase_clients):
+        tx.execute(delete(table).where(table.c.badcase_id == badcase_id))
+    rows = tx.execute(
+        select(r.number, r.version, r.version_order, r.model_id, r.client, r.observed_at, r.severity).where(mine)
+    )
+    if not rows:
+        tx.execute(update(badcase_rows).where(b.badcase_id == badcase_id).values(frequency=0, client_count=0))
+        return
+    (named,) = tx.execute(select(b.title, b.system, b.function, b.fingerprint).where(b.badcase_id == badcase_id))
+    counted = _Counts()
+    for row in rows:
+        report = row._asdict() | {
+            "badcase_id": badcase_id,
+            "system": named.system,
+            "function": named.function,
+            "observed_at": _micros(row.observed_at),
+        }
+        counted.add(report, named.fingerprint, 1)
+    total = counted.badcases.pop(badcase_id)
+    counted.write(tx)
+    kept = ("frequency", "first_number", "last_number", "first_at", "last_at", "last_severity")
+    tx.update(badcase_rows, [{"badcase_id": badcase_id} | {k: total[k] for k in kept}])
+    tx.index_text(badcase_text, [(total["first_number"], f"{named.title} {named.system} {named.function}")])
+    weigh(tx, b.badcase_id == badcase_id)
+    restate(tx, {badcase_id})
