@@ -190,11 +190,11 @@ def draft(
 
 @command.command("start")
 @click.argument("task_id")
-@click.argument("entry_point")
+@click.option("--entry", "entry_point", required=True, help="module:function, or a command line in quotes.")
 @click.option("--group", "group_ids", multiple=True, help="All groups that it uses (default: those of the draft).")
 @click.option("--model", "model_ids", multiple=True, help="A model to test; a testing task needs one; repeatable.")
 @click.option(
-    "--parent", "parents", multiple=True, help="A model that the new one replaces (default: the deployed one)."
+    "--parent", "parents", multiple=True, help="A model that the new one replaces (default: the deployed)."
 )
 @click.option("--param", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter; JSON or plain text.")
 @click.option("--seed", default=0, show_default=True)
@@ -220,11 +220,9 @@ def start(
     """
     Queue a drafted task for the next worker (`mlife up` is one; else `mlife worker tasks`).
 
-    ENTRY_POINT is module:function, or a command line in quotes.
-
     \b
-    mlife task start tsk-3f9a2c41b7d0 my_code.train:main --param C=10
-    mlife task start tsk-88aa01c2d4e5 "python test.py" --model mdl-41bb20cc7d10
+    mlife task start tsk-3f9a2c41b7d0 --entry my_code.train:main --param C=10
+    mlife task start tsk-88aa01c2d4e5 --entry "python test.py" --model mdl-41bb20cc7d10
     """
     t = the_task(home, task_id)
     with reading(home) as read:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import importlib
+import importlib.util
 import json
 import os
 import signal
@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -104,7 +105,13 @@ def _source_of(module: ModuleType) -> dict[str, Any]:
 
 
 def _script_of(command: list[str]) -> dict[str, Any]:
-    """The first word that is a file of the working folder; without one, the command line itself."""
+    """The module after `-m`, else the first word that is a file of the working folder, else the command line itself."""
+    if "-m" in command[1:-1] and "python" in Path(command[0]).name:
+        sys.path.insert(0, str(Path.cwd()))
+        with suppress(ImportError, ValueError):
+            found = importlib.util.find_spec(command[command.index("-m", 1) + 1])
+            if found is not None and found.origin is not None and Path(found.origin).is_file():
+                return _digest(Path(found.origin))
     for word in command:
         path = Path(word)
         if path.is_file() and path.resolve().is_relative_to(Path.cwd().resolve()):

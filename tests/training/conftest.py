@@ -13,9 +13,10 @@ import pytest
 from mlife.core.command import Given
 from mlife.core.events import Event
 from mlife.data.events import DocumentGrouped, GroupRowsFrozen
-from mlife.runtime import Home, open_home, settings
+from mlife.runtime import Home
 from mlife.training import commands
 from mlife.training.worker import TaskWorker
+from tests.conftest import drain
 
 CODE = '''
 import json, os, time
@@ -65,12 +66,6 @@ def slow():
     with (marks / "ended").open("a") as f:
         f.write("x")
 '''
-
-
-@pytest.fixture
-def home(tmp_path):
-    with open_home(settings(tmp_path / "home")) as opened:
-        yield opened
 
 
 @pytest.fixture(scope="session")
@@ -147,8 +142,10 @@ class Bench:
         return group_id
 
     def settle(self) -> None:
-        while self.home.runner.step():
-            pass
+        if self.home.ports.locks.is_held("runner"):
+            self.home.runner.settle()
+        else:
+            drain(self.home)
 
     def draft(self, kind: str, *group_ids: str) -> str:
         done = self.home.do(

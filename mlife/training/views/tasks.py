@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, func, or_, select
+from sqlalchemy import Row, func, literal, or_, select, tuple_
 
 from mlife.core.projection import Reader
 from mlife.core.query import Field, Page, Searchable, Slice, contains_text, page
@@ -154,13 +154,13 @@ def count_by(read: Reader, asked: Page, what: str) -> list[tuple[str, int]]:
     """How many tasks that match have each value of column *what* (`state`, `kind`, `function`), the most first."""
     column = task_rows.c[what]
     counted = func.count()
-    rows = read.all(
+    rows: Sequence[Any] = read.all(
         select(column, counted)
         .where(asked.condition, column.is_not(None))
         .group_by(column)
         .order_by(counted.desc(), column)
     )
-    return [(value, number) for value, number in map(tuple, rows)]
+    return [(row[0], row[1]) for row in rows]
 
 
 def task(read: Reader, task_id: str) -> TaskView | None:
@@ -180,6 +180,26 @@ def waiting_tasks(read: Reader) -> list[str]:
         .order_by(task_rows.c.queued_at, task_rows.c.task_id)
     )
     return [row[0] for row in rows]
+
+
+def last_start(read: Reader, kind: str, function: str | None) -> tuple[str, str | None]:
+    """Entry point and working folder that a task of this kind was last started with; empty if none was."""
+    asked = select(task_rows.c.entry_point, task_rows.c.workdir).where(
+        task_rows.c.kind == kind, task_rows.c.queued_at.is_not(None)
+    )
+    if function is not None:
+        asked = asked.where(task_rows.c.function == function)
+    row: Any = read.one(asked.order_by(task_rows.c.queued_at.desc()).limit(1))
+    return (row[0], row[1]) if row is not None else ("", None)
+
+
+def neighbours(read: Reader, task: TaskView) -> tuple[str | None, str | None]:
+    """The tasks that changed just after and just before this one: the default list's neighbours."""
+    place = (task_rows.c.changed_at, task_rows.c.task_id)
+    here = tuple_(*(literal(v, type_=c.type) for v, c in zip((task.changed_at, task.task_id), place, strict=True)))
+    newer = select(task_rows.c.task_id).where(tuple_(*place) > here).order_by(*(c.asc() for c in place)).limit(1)
+    older = select(task_rows.c.task_id).where(tuple_(*place) < here).order_by(*(c.desc() for c in place)).limit(1)
+    return read.value(newer), read.value(older)
 
 
 def open_tasks(read: Reader) -> int:
