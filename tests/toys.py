@@ -76,6 +76,19 @@ def paint(given: Given, *, toy_id: str, colour: str, at_most: int = 1_000) -> li
     return [ToyPainted(toy_id=toy_id, colour=colour)]
 
 
+def report(
+    given: Given,
+    *,
+    uid: str,
+    toy_id: str,
+    reporter: str | None = None,
+    client: str | None = None,
+    system: str = "nursery",
+    fields: dict[str, Any] | None = None,
+) -> list[Event]:
+    return [ToyReported(uid=uid, toy_id=toy_id, reporter=reporter, client=client, system=system, fields=fields or {})]
+
+
 def wake(given: Given, *, toy_id: str) -> list[Event]:
     return [] if given(Toy, toy_id).awake else [ToyWoken(toy_id=toy_id)]
 
