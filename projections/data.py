@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import and_, select
 
 from mlife.badcases.events import BadcaseReported
-from mlife.core.events import Event, Recorded, to_micros
+from mlife.core.events import Event, Recorded, registry, to_micros
 from mlife.core.projection import Projection, Tx
 from mlife.data.analysis import annotation_type_of, classes_of, file_type_of
 from mlife.data.events import (
@@ -44,6 +44,8 @@ data = Projection(
 
 _SHA256 = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 LONGEST_LABEL = 200
+PART = 4 << 20
+"""Stored bytes that are decoded at a time."""
 
 
 @data.on(FileStored)
@@ -92,30 +94,36 @@ def _linked(links: Iterable[JSON]) -> Iterator[str]:
 
 @data.on(DocumentImported, DocumentRowsAdded)
 def keep_rows(run: Run, tx: Tx) -> None:
-    """Heads first, then all rows of the run together."""
-    heads = [r for r in run if isinstance(r.event, DocumentImported)]
-    tx.insert_missing(t.documents, [_head(r) for r in heads])
-    added = [r for r in run if isinstance(r.event, DocumentRowsAdded)]
-    _advance(tx, run, {r.event.document_id: r.event.first + len(r.event.rows) for r in added})
-    testing = _testing(tx, {r.event.document_id for r in added})
-    for some in _parts(added, 50):
-        listed = [(r, at, row, classes_of(row.get("annotation"))) for r in some for at, row in enumerate(r.event.rows)]
-        tx.insert(t.rows, [_row(*one) for one in listed])
-        tx.insert(
-            t.row_classes,
-            [
-                {"row_key": _key(r, at), "label": label, "document_id": r.event.document_id}
-                for r, at, _, classes in listed
-                if len(set(classes)) > 1
-                for label in sorted(set(classes))
-            ],
-        )
-        used = [(r.event.document_id, row) for r, _, row, _ in listed if r.event.document_id in testing]
-        tx.add(t.uses, [u for document_id, row in used for u in _uses(row, "testing", document_id)])
+    """Documents and their rows, a few megabytes at a time: one run may hold a million rows."""
+    for some in _by_bytes(run):
+        # Decoded here and not by `Recorded.event`, which would keep all of them until the run is over.
+        _keep_some_rows([(r, registry.decode(r.draft.type, r.draft.data)) for r in some], tx)
 
 
-def _head(r: Recorded[DocumentImported]) -> dict[str, Any]:
-    e = r.event
+def _keep_some_rows(some: Sequence[tuple[Recorded[Any], Event]], tx: Tx) -> None:
+    """Heads first, then all rows together."""
+    tx.insert_missing(t.documents, [_head(r, e) for r, e in some if isinstance(e, DocumentImported)])
+    added = [(r, e) for r, e in some if isinstance(e, DocumentRowsAdded)]
+    _advance(tx, [r for r, _ in some], [e for _, e in added])
+    testing = _testing(tx, {e.document_id for _, e in added})
+    listed = [
+        (r, e, at, row, set(classes_of(row.get("annotation")))) for r, e in added for at, row in enumerate(e.rows)
+    ]
+    tx.insert(t.rows, [_row(*one) for one in listed])
+    tx.insert(
+        t.row_classes,
+        [
+            {"row_key": _key(r, at), "label": label, "document_id": e.document_id}
+            for r, e, at, _, classes in listed
+            if len(classes) > 1
+            for label in sorted(classes)
+        ],
+    )
+    used = [(e.document_id, row) for _, e, _, row, _ in listed if e.document_id in testing]
+    tx.add(t.uses, [u for document_id, row in used for u in _uses(row, "testing", document_id)])
+
+
+def _head(r: Recorded[Any], e: DocumentImported) -> dict[str, Any]:
     return {
         "document_id": e.document_id,
         "name": e.name,
@@ -136,12 +144,14 @@ def _head(r: Recorded[DocumentImported]) -> dict[str, Any]:
     }
 
 
-def _advance(tx: Tx, run: Run, next_numbers: Mapping[str, int]) -> None:
+def _advance(tx: Tx, run: Run, added: Sequence[DocumentRowsAdded]) -> None:
     """Bring the heads of the run's documents up to their last event."""
-    last = {r.event.document_id: r for r in run}
-    counts: Counter[str] = Counter()
-    for r in run:
-        counts[r.event.document_id] += len(r.event.rows) if isinstance(r.event, DocumentRowsAdded) else 0
+    last = {r.draft.key: r for r in run}
+    counts = Counter({e.document_id: 0 for e in added})
+    next_numbers: dict[str, int] = {}
+    for e in added:
+        counts[e.document_id] += len(e.rows)
+        next_numbers[e.document_id] = max(next_numbers.get(e.document_id, 1), e.first + len(e.rows))
     before = {
         document_id: (count, number)
         for some in _parts(sorted(last), 500)
@@ -183,16 +193,16 @@ def _testing(tx: Tx, document_ids: set[str]) -> set[str]:
     }
 
 
-def _key(r: Recorded[DocumentRowsAdded], at: int) -> int:
+def _key(r: Recorded[Any], at: int) -> int:
     return r.position * ROWS_IN_EVENT + at
 
 
-def _row(r: Recorded[DocumentRowsAdded], at: int, row: JSON, classes: Sequence[str]) -> dict[str, Any]:
-    distinct = sorted(set(classes))
+def _row(r: Recorded[Any], e: DocumentRowsAdded, at: int, row: JSON, classes: set[str]) -> dict[str, Any]:
+    distinct = sorted(classes)
     return {
         "row_key": _key(r, at),
-        "document_id": r.event.document_id,
-        "number": r.event.first + at,
+        "document_id": e.document_id,
+        "number": e.first + at,
         "path": row["path"],
         "md5": row["md5"],
         "sha256": row.get("sha256"),
@@ -222,7 +232,7 @@ def remove_rows(run: Run, tx: Tx) -> None:
         tx.delete(t.row_classes, t.row_classes.c.row_key.in_([f[0] for f in found]))
         tx.delete(t.rows, chosen)
         gone[e.document_id] += len(found)
-        _advance(tx, [r], {})
+        _advance(tx, [r], [])
     for document_id, count in gone.items():
         before = tx.execute(select(t.documents.c.rows).where(t.documents.c.document_id == document_id))
         tx.update(t.documents, [{"document_id": document_id, "rows": b[0] - count} for b in before])
@@ -234,23 +244,23 @@ def remove_rows(run: Run, tx: Tx) -> None:
 @data.on(GroupRowsFrozen)
 def freeze_rows(run: Run, tx: Tx) -> None:
     """The rows of a group; each event but the last of a group has 1,000."""
-    for some in _parts(run, 50):
-        tx.insert(
-            t.group_rows,
-            [
-                {
-                    "group_id": r.event.group_id,
-                    "number": (r.version - 1) * ROWS_IN_EVENT + at,
-                    "sha256": row.get("sha256") or "",
-                    "md5": row["md5"],
-                    "path": row["path"],
-                    "label": " + ".join(sorted(set(classes_of(row.get("annotation")))))[:LONGEST_LABEL] or None,
-                    "body": _json(row),
-                }
-                for r in some
-                for at, row in enumerate(r.event.rows, 1)
-            ],
-        )
+    for some in _by_bytes(run):
+        tx.insert(t.group_rows, [row for r in some for row in _frozen(r)])
+
+
+def _frozen(r: Recorded[Any]) -> Iterator[dict[str, Any]]:
+    event = registry.decode(r.draft.type, r.draft.data)
+    assert isinstance(event, GroupRowsFrozen)
+    for at, row in enumerate(event.rows, 1):
+        yield {
+            "group_id": event.group_id,
+            "number": (r.version - 1) * ROWS_IN_EVENT + at,
+            "sha256": row.get("sha256") or "",
+            "md5": row["md5"],
+            "path": row["path"],
+            "label": " + ".join(sorted(set(classes_of(row.get("annotation")))))[:LONGEST_LABEL] or None,
+            "body": _json(row),
+        }
 
 
 @data.on(DocumentGrouped)
@@ -386,6 +396,20 @@ def _json(value: Any) -> str:
 
 def _micros(text: str | None) -> int | None:
     return None if text is None else to_micros(datetime.fromisoformat(text))
+
+
+def _by_bytes(run: Run) -> Iterator[list[Recorded[Any]]]:
+    """*run* in parts of a few megabytes of stored bytes."""
+    some: list[Recorded[Any]] = []
+    size = 0
+    for r in run:
+        some.append(r)
+        size += len(r.draft.data)
+        if size > PART:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 def _parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

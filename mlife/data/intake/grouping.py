@@ -145,7 +145,7 @@ class Grouping:
         with self._ports.views.read(min_position=head) as read:
             heads = self._heads(read, selection)
             condition = rows_condition(heads, selection.query, self._executor.clock.now(), selection.numbers)
-            rows = _drawn([body for _, _, body in bodies(read, condition)], selection)
+            rows = _drawn([body for _, _, body in bodies(read, heads, condition)], selection)
             if not rows:
                 raise Refused("no row is found to group", remedy="widen the query, or choose other documents")
             rows = _named(read, rows, said["purpose"])

@@ -70,9 +70,11 @@ class DataIntake:
         """Store files and whole folders, each judged by itself; see `FileIntake.put_many`."""
         return self._files.put_many(paths, keep=keep, limit=limit, progress=progress)
 
-    def put_bytes(self, named: Iterable[tuple[bytes, str]], *, keep: int = 1_000) -> FilesPut:
-        """As `put_many`, for (bytes, name) pairs."""
-        return self._files.put_named((Named(content, name) for content, name in named), keep=keep)
+    def put_named(
+        self, named: Iterable[tuple[Source, str]], *, keep: int = 1_000, limit: int | None = None
+    ) -> FilesPut:
+        """As `put_many`, for pairs of what to store and what to call it."""
+        return self._files.put_named((Named(source, name) for source, name in named), keep=keep, limit=limit)
 
     # --- documents ---
 
@@ -156,7 +158,7 @@ class DataIntake:
             if head is None:
                 raise NotFound(f"there is no document {document_id}", remedy="mlife document list shows them")
             condition = rows_condition([head], query, self._executor.clock.now())
-            yield from write_document((row_of(body) for _, _, body in bodies(read, condition)), form)
+            yield from write_document((row_of(body) for _, _, body in bodies(read, [head], condition)), form)
 
     # --- groups ---
 

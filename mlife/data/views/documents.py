@@ -159,21 +159,28 @@ def row(read: Reader, document_id: str, number: int) -> RowView | None:
     return None if found is None else _row(found)
 
 
-def bodies(read: Reader, condition: ColumnElement[bool]) -> Iterator[tuple[Any, ...]]:
-    """Every row that meets *condition* as (key, document id, row as in a JSON document), in order of their coming."""
-    last = -1
-    while True:
-        found = read.all(
-            select(rows.c.row_key, rows.c.document_id, rows.c.body)
-            .where(condition, rows.c.row_key > last)
-            .order_by(rows.c.row_key)
-            .limit(RUN)
-        )
-        for r in found:
-            yield values(r)
-        if len(found) < RUN:
-            return
-        last = found[-1][0]
+def bodies(
+    read: Reader, heads: Sequence[DocumentView], condition: ColumnElement[bool]
+) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """
+    Every row of *heads* that meets *condition* as (document id, number, row as in a JSON document).
+
+    They come document by document, in the order of their numbers: that walks one index, whatever the condition is.
+    """
+    for head in heads:
+        last = 0
+        while True:
+            found = read.all(
+                select(rows.c.number, rows.c.body)
+                .where(rows.c.document_id == head.document_id, rows.c.number > last, condition)
+                .order_by(rows.c.number)
+                .limit(RUN)
+            )
+            for number, body in map(values, found):
+                yield head.document_id, number, body
+            if len(found) < RUN:
+                break
+            last = found[-1][0]
 
 
 def numbers_of(read: Reader, condition: ColumnElement[bool]) -> list[int]:

@@ -1,0 +1,200 @@
+"""Files out: bytes as downloads, small pictures, and what a file is used for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from html import escape
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import quote
+from uuid import uuid4
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response, StreamingResponse
+
+from mlife.core.errors import NotFound
+from mlife.core.projection import Reader
+from mlife.core.query import QueryError
+from mlife.data import views
+from mlife.data.images import images_of
+from mlife.data.pages.shown import Hands, asked_wrongly, cache_of, tabs
+from mlife.data.views import FileView
+from mlife.ui import answer, page
+from mlife.ui.doing import Doing
+
+router = APIRouter()
+FOREVER = "private, max-age=31536000, immutable"
+SIZES = (44, 96, 192, 384, 768)
+"""Sides that thumbnails are made in; another is answered with the next larger one."""
+CHUNK = 1 << 18
+
+
+@page(router, "/files")
+def list_files(
+    request: Request, hands: Hands, q: str = "", sort: str | None = None, after: str | None = None, limit: int = 60
+) -> Response:
+    """Stored files, the last stored first."""
+    error = None
+    now = hands.home.do.clock.now()
+    with hands.read() as read:
+        try:
+            found = views.file_page(read, q, now=now, sort=sort, after=after, limit=limit)
+        except QueryError as e:
+            error = asked_wrongly(request, e)
+            found = views.file_page(read, "", now=now, limit=limit)
+        count, size = views.stored_bytes(read)
+        position = read.position
+    data = {
+        "files": [asdict(f) for f in found.items],
+        "total": found.total,
+        "after": found.after,
+        "before": found.before,
+        "position": position,
+    }
+    return answer(
+        request,
+        "data/files.html",
+        data,
+        q=q,
+        error=error,
+        shown=found.items,
+        count=count,
+        size=size,
+        tabs=tabs("Files"),
+    )
+
+
+@router.get("/files/{sha256}", include_in_schema=False)
+@router.get("/api/v1/files/{sha256}/about", response_model=None)
+def about_file(request: Request, sha256: str, hands: Hands) -> Response:
+    """What a file is, and everything that it is used for."""
+    with hands.read() as read:
+        found = the_file(read, sha256)
+        uses = views.uses_of_file(read, sha256)
+        position = read.position
+    data = {**asdict(found), "uses": [asdict(u) for u in uses], "position": position}
+    return answer(request, "data/file.html", data, file=found)
+
+
+@router.get("/api/v1/files/{sha256}", response_class=Response)
+@router.head("/api/v1/files/{sha256}", response_class=Response, include_in_schema=False)
+def download(request: Request, sha256: str, hands: Hands) -> Response:
+    """The bytes, as a download: never shown by the browser, whatever they are."""
+    digest = sha256.removeprefix("sha256:")
+    with hands.read() as read:
+        known = views.file(read, digest)
+    content = hands.ports.blobs.open(digest)
+    name = Path(known.name).name if known else ""
+    headers = {
+        "Content-Disposition": disposition(name or digest),
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cache-Control": FOREVER,
+        "ETag": f'"{digest}"',
+        "Content-Length": str(os.fstat(content.fileno()).st_size),
+    }
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        content.close()
+        return Response(status_code=304, headers={k: v for k, v in headers.items() if k != "Content-Length"})
+    if request.method == "HEAD":
+        content.close()
+        return Response(headers=headers, media_type="application/octet-stream")
+    return StreamingResponse(_pieces(content), headers=headers, media_type="application/octet-stream")
+
+
+def _pieces(content: BinaryIO) -> Iterator[bytes]:
+    with content:
+        while piece := content.read(CHUNK):
+            yield piece
+
+
+def disposition(name: str) -> str:
+    """The header that makes a download of it, in any browser's spelling (RFC 6266)."""
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\;%' else "_" for c in name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+@router.get("/api/v1/files/{sha256}/thumbnail", response_class=Response)
+@router.get("/files/{sha256}/thumbnail", response_class=Response, include_in_schema=False)
+@router.get("/files/{sha256}/thumb", response_class=Response, include_in_schema=False)
+def thumbnail(request: Request, sha256: str, hands: Hands, size: int = 96) -> Response:
+    """A small picture, encoded anew and kept; for what is no picture a drawn card that names its type."""
+    side = next((s for s in SIZES if s >= size), SIZES[-1])
+    sha256 = sha256.removeprefix("sha256:")
+    if not is_digest(sha256):
+        raise NotFound(f"{sha256[:80]!r} is no SHA-256", remedy="give 64 hexadecimal digits in lower case")
+    tag = f'"{sha256}-{side}"'
+    headers = {"Cache-Control": FOREVER, "ETag": tag, "X-Content-Type-Options": "nosniff"}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    kept = cache_of(request) / "thumbnails" / sha256[:2] / f"{sha256}-{side}"
+    if kept.is_file():
+        body = kept.read_bytes()
+        return Response(body, headers=headers, media_type=_kind_of(body))
+    with hands.read() as read:
+        found = the_file(read, sha256)
+    body = _drawn(hands, found, side)
+    _keep(kept, body)
+    return Response(body, headers=headers, media_type=_kind_of(body))
+
+
+def _drawn(hands: Doing, file: FileView, side: int) -> bytes:
+    if not file.is_image:
+        return card(file.media_type, side)
+    path = hands.ports.blobs.path(file.sha256)
+    if path is None:
+        with hands.ports.blobs.open(file.sha256) as content:
+            made = images_of(hands.ports).thumbnail(content.read(), (side, side))
+    else:
+        made = images_of(hands.ports).thumbnail(path, (side, side))
+    body: bytes | None = getattr(made, "body", None)
+    return card(file.media_type, side) if body is None else body
+
+
+def card(media_type: str, side: int) -> bytes:
+    """A drawing that says what kind of file it is, for what has no picture."""
+    kind, _, detail = media_type.partition("/")
+    word = {"application": detail, "text": "text" if detail == "plain" else detail}.get(kind, kind)
+    word = escape(word.removeprefix("x-").replace("octet-stream", "bytes")[:10])
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 96 96" width="{side}" height="{side}" role="img">'
+        f"<title>{escape(media_type)}</title>"
+        '<rect x="14" y="8" width="68" height="80" rx="6" fill="none" stroke="#8a8478" stroke-width="2"/>'
+        f'<text x="48" y="54" text-anchor="middle" font-family="sans-serif" font-size="13" fill="#8a8478">{word}</text>'
+        "</svg>"
+    ).encode()
+
+
+def is_digest(text: str) -> bool:
+    """Is it a SHA-256, and so no path?"""
+    return len(text) == 64 and all(c in "0123456789abcdef" for c in text)
+
+
+def _kind_of(body: bytes) -> str:
+    """Thumbnails are PNG, WebP or our own SVG."""
+    if body.startswith(b"\x89PNG"):
+        return "image/png"
+    return "image/svg+xml" if body.startswith(b"<svg") else "image/webp"
+
+
+def _keep(kept: Path, body: bytes) -> None:
+    """Beside its place first, then renamed: a reader never sees half of it."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    partial = kept.with_name(f".{uuid4().hex}")
+    partial.write_bytes(body)
+    partial.replace(kept)
+
+
+def the_file(read: Reader, sha256: str) -> FileView:
+    """
+    The file, by its digest with or without `sha256:`.
+
+    Raises:
+        NotFound: the store has none of that digest.
+    """
+    found = views.file(read, sha256.removeprefix("sha256:"))
+    if found is None:
+        raise NotFound(f"no file {sha256[:80]} is stored", remedy="put it first: mlife file put, or POST /api/v1/files")
+    return found

@@ -1,0 +1,139 @@
+"""Collection requests: what is wanted, how much of it came, and the end of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+
+from mlife.core.command import Done
+from mlife.core.errors import Invalid, NotFound
+from mlife.core.projection import Reader
+from mlife.core.query import QueryError
+from mlife.data import views
+from mlife.data.commands import close_request, request_collection
+from mlife.data.events import CollectionRequested
+from mlife.data.pages.shown import Hands, asked_wrongly, said_in, tabs
+from mlife.data.views import RequestView
+from mlife.ui import answer, page, see
+from mlife.ui.doing import Doing
+
+router = APIRouter()
+
+
+@page(router, "/requests")
+def list_requests(
+    request: Request, hands: Hands, q: str = "", sort: str | None = None, after: str | None = None, limit: int = 50
+) -> Response:
+    """Collection requests, the last made first."""
+    error = None
+    now = hands.home.do.clock.now()
+    with hands.read() as read:
+        try:
+            found = views.request_page(read, q, now=now, sort=sort, after=after, limit=limit)
+        except QueryError as e:
+            error = asked_wrongly(request, e)
+            found = views.request_page(read, "", now=now, limit=limit)
+        waiting = views.open_requests(read)
+        position = read.position
+    data = {
+        "requests": [as_json(r) for r in found.items],
+        "total": found.total,
+        "after": found.after,
+        "before": found.before,
+        "position": position,
+    }
+    return answer(
+        request, "data/requests.html", data, q=q, error=error, shown=found.items, waiting=waiting, tabs=tabs("Requests")
+    )
+
+
+@page(router, "/requests/{request_id}")
+def show_request(request: Request, request_id: str, hands: Hands) -> Response:
+    """One request: per class what is wanted and what came, and the documents that answered it."""
+    with hands.read() as read:
+        found = the_request(read, request_id)
+        position = read.position
+    response = answer(request, "data/request.html", {**as_json(found), "position": position}, found=found)
+    response.headers["ETag"] = f'"{found.version}"'
+    return response
+
+
+def as_json(found: RequestView) -> dict[str, Any]:
+    """A request for programs, with how much of it came."""
+    told = asdict(found)
+    told["answers"] = [{"document_id": i, "name": name, "rows": rows} for i, name, rows in found.answers]
+    return {**told, "share": found.share, "still_wanted": dict(found.still_wanted)}
+
+
+@router.post("/api/v1/requests", response_model=None)
+@router.post("/requests", response_model=None, include_in_schema=False)
+async def open_request(request: Request, hands: Hands) -> Response:
+    """Ask for data: system, function, what (in words), wanted (`{"9": 40, "4": 40}`), cause_id, iteration_id."""
+    said, is_form = await said_in(request)
+    done = await run_in_threadpool(_open, hands, said)
+    made = done.first(CollectionRequested)
+    if not is_form:
+        return JSONResponse({"position": done.position, "request_id": made.request_id})
+    return see(f"/requests/{made.request_id}", f"{sum(made.wanted.values()):,} rows are asked for")
+
+
+def _open(hands: Doing, said: Mapping[str, Any]) -> Done:
+    known = {k: v for k, v in said.items() if k != "wanted"}
+    return hands.do(request_collection, wanted=wanted_of(said.get("wanted")), **known)
+
+
+def wanted_of(said: Any) -> dict[str, int]:
+    """
+    What is wanted, as a mapping or in words: `9=40, 4=40`.
+
+    Raises:
+        Invalid: it can't be read.
+    """
+    if not isinstance(said, str):
+        return said or {}
+    wanted: dict[str, int] = {}
+    for part in said.replace("\n", ",").split(","):
+        label, mark, count = part.strip().rpartition("=")
+        if not part.strip():
+            continue
+        if not mark or not count.strip().isdecimal():
+            raise Invalid(f"{part.strip()!r} is no class with a count", remedy="write 9=40, 4=40")
+        wanted[label.strip()] = int(count)
+    return wanted
+
+
+@router.post("/api/v1/requests/{request_id}/close", response_model=None)
+@router.post("/requests/{request_id}/close", response_model=None, include_in_schema=False)
+async def end_request(request: Request, request_id: str, hands: Hands) -> Response:
+    """Nothing more is wanted: `complete` (default true), or given up; a `note`."""
+    said, is_form = await said_in(request)
+    complete = said.get("complete", True) not in (False, "false", "no", "0")
+    done = await run_in_threadpool(
+        hands.edit,
+        f"request/{request_id}",
+        close_request,
+        request_id=request_id,
+        complete=complete,
+        note=str(said.get("note") or ""),
+    )
+    if not is_form:
+        return JSONResponse({"position": done.position, "request_id": request_id})
+    return see(f"/requests/{request_id}", "Closed as complete" if complete else "Given up")
+
+
+def the_request(read: Reader, request_id: str) -> RequestView:
+    """
+    The request.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = views.request(read, request_id)
+    if found is None:
+        raise NotFound(f"there is no request {request_id}", remedy="look for it in the list of requests")
+    return found
