@@ -350,7 +350,7 @@ def from_micros(micros: int) -> datetime:
 
 def rfc3339(micros: int) -> str:
     """*micros* as RFC 3339 UTC with microseconds."""
-    return from_micros(micros).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return from_micros(micros).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def canonical_json(value: Mapping[str, JSON]) -> bytes:

@@ -14,6 +14,7 @@ import hmac
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from mlife.core.events import Event
@@ -50,7 +51,7 @@ class Sealer:
         key_id, key = self.keys.of_subject(str(subject) if subject else f"event {event_id.hex()}")
         sealed = dict(data)
         for n in names:
-            sealed[n] = _walk(data[n], lambda leaf, n=n: _seal(key_id, key, event_id, n, leaf))
+            sealed[n] = _walk(data[n], partial(_seal, key_id, key, event_id, n))
         return sealed
 
     def open(self, value: Any) -> Any:

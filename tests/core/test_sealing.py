@@ -1,4 +1,4 @@
-"""Sealing: no personal plaintext is stored, a resend has the same bytes, and a dropped key erases without breaking proof."""
+"""Sealing: no personal plaintext is stored, a resend has the same bytes, a dropped key erases and breaks no digest."""
 
 import hashlib
 from collections.abc import Iterator
