@@ -204,9 +204,9 @@ class Home:
 
     def restore(self) -> None:
         """Let the built-in target take up again what the log says is active."""
-        target = self.ports.extra.get("target")
-        if target is not None:
-            target.restore(self.ports)
+        from mlife.serving.answering import restore
+
+        restore(self.ports)
 
     def close(self) -> None:
         """Finish what is queued and release the files."""
@@ -236,9 +236,11 @@ def wire(chosen: Settings, *, rooms: Sequence[str] = ROOMS) -> Home:
     from mlife.adapters.blobs_folder import FolderBlobs
     from mlife.adapters.events_sqlite import SqliteEventStore
     from mlife.adapters.handlers_sqlite import SqliteHandlerBook
+    from mlife.adapters.images_pillow import PillowImages
     from mlife.adapters.keys_sqlite import SqliteKeys
     from mlife.adapters.locks_flock import FlockLocks
     from mlife.adapters.models_onnx import OnnxModels
+    from mlife.adapters.target_inprocess import InProcessTarget
     from mlife.adapters.views_sqlite import SqliteViews
 
     sys.setswitchinterval(SWITCH_INTERVAL)
@@ -249,14 +251,18 @@ def wire(chosen: Settings, *, rooms: Sequence[str] = ROOMS) -> Home:
     keys = SqliteKeys(chosen.home / "keys.db")
     sealer = Sealer(keys, chosen.personal)
     executor = Executor(store, sealer)
+    models, images = OnnxModels(), PillowImages()
     ports = Ports(
         store=store,
         views=views,
         blobs=FolderBlobs(_path(chosen.files)),
         locks=FlockLocks(chosen.home),
-        models=OnnxModels(),
+        models=models,
+        extra={"target": InProcessTarget(models), "images": images},
     )
-    return Home(chosen, ports, executor, Runner(ports, executor, book), sealer, book, [store, views, book, keys])
+    return Home(
+        chosen, ports, executor, Runner(ports, executor, book), sealer, book, [images, store, views, book, keys]
+    )
 
 
 def _path(url: str) -> Path:

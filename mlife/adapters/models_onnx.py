@@ -81,7 +81,8 @@ class Predictor:
         if len(session.get_inputs()) != 1:
             names = [entry.name for entry in session.get_inputs()]
             raise Invalid(f"the model reads {names}", remedy="export it with one input")
-        self._feed = session.get_inputs()[0].name
+        self.input_name: str = session.get_inputs()[0].name
+        self.shape: tuple[int | None, ...] = tuple(d if isinstance(d, int) else None for d in session.get_inputs()[0].shape)
         outputs = session.get_outputs()
         text = [o.name for o in outputs if o.type in {"tensor(int64)", "tensor(int32)", "tensor(string)"}]
         real = [o.name for o in outputs if o.type in {"tensor(float)", "tensor(double)"}]
@@ -89,6 +90,11 @@ class Predictor:
         if not self._label_output and not self._score_output:
             shown = [f"{o.name}: {o.type}" for o in outputs]
             raise Invalid(f"the model answers {shown}", remedy="export a label output or one score per class")
+
+    @property
+    def reads_pictures(self) -> bool:
+        """Does the model say how it wants pictures?"""
+        return self.input is not None
 
     def predict(self, batch: ArrayLike) -> list[Prediction]:
         """
@@ -107,7 +113,7 @@ class Predictor:
             return []
         names = [name for name in (self._label_output, self._score_output) if name]
         try:
-            answers = dict(zip(names, self._session.run(names, {self._feed: rows}), strict=True))
+            answers = dict(zip(names, self._session.run(names, {self.input_name: rows}), strict=True))
         except Exception as e:  # onnxruntime raises a dozen classes without a common one of its own
             raise Invalid(f"the model can't read an input of shape {rows.shape}: {shortened(e)}") from e
         scores = answers.get(self._score_output or "")

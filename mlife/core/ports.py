@@ -186,10 +186,93 @@ class Models(Protocol):
 
 
 class Predictor(Protocol):
-    """A loaded model."""
+    """
+    A loaded model. Safe to share between threads.
+
+    Args:
+        input_name: what its input is called.
+        shape: of its input, batch axis first; None for an axis of any length, empty when the model does not say.
+        reads_pictures: does it say how it wants pictures?
+    """
+
+    @property
+    def input_name(self) -> str: ...
+
+    @property
+    def shape(self) -> tuple[int | None, ...]: ...
+
+    @property
+    def reads_pictures(self) -> bool: ...
+
+    def predict(self, batch: Any) -> Sequence[Mapping[str, Any]]:
+        """As `predict_files`, for each row of numbers of *batch*. Raises Invalid: the shape is not the model's."""
 
     def predict_files(self, pictures: Iterable[bytes]) -> Sequence[Mapping[str, Any]]:
         """One answer for each encoded picture, in order: its `label`, and the `score` of it in [0, 1] or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """
+    A model that a target is to answer with.
+
+    Args:
+        name: what clients ask for, `<system>.<function>`; several models may have one name, the first answers to it.
+        sha256: hex digest that the file at *path* must have.
+    """
+
+    name: str
+    model_id: str
+    sha256: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """
+    A model that answers now, and for what.
+
+    Args:
+        slot: what its deployment answers for on this target; one deployment holds it at a time.
+        since: position in the log up to which the target knew what is active when it took the model.
+    """
+
+    name: str
+    slot: str
+    model_id: str
+    sha256: str
+    deployment_id: str
+    version: str
+    since: int
+    predictor: Predictor
+
+
+class Target(Protocol):
+    """A place where models answer."""
+
+    @property
+    def name(self) -> str:
+        """What deployments call it, e.g. `local`."""
+
+    def take(self, *, slot: str, deployment_id: str, version: str, offers: Sequence[Offer], since: int) -> str:
+        """
+        Answer with *offers* in *slot* from now on; until all of them are ready, what answered before goes on.
+
+        Nothing changes if the slot holds what was taken with a higher *since*.
+
+        Returns:
+            The Model ID that the target gives when it is asked which model answers.
+
+        Raises:
+            Corrupt: a file is not what its digest says.
+            MLifeError: a model can't be loaded or does not answer. Nothing has changed.
+        """
+
+    def answering(self, name: str) -> Answering | None:
+        """What answers to *name*, `<system>.<function>` or a Model ID; None: nothing."""
+
+    def held(self) -> Sequence[Answering]:
+        """Everything that answers here."""
 
 
 def iterate(

@@ -123,6 +123,7 @@ class DeploymentFailed(Event):
 
     deployment_id: str
     error: str
+    iteration_id: str | None = None
 
 
 @event("mlife.deployment.rolled_back", stream="deployment/{deployment_id}", key="deployment_id")
@@ -131,7 +132,7 @@ class DeploymentRolledBack(Event):
     A person took a deployment back; a handler then activates the earlier one again.
 
     Fields:
-        to: the deployment that is active after it.
+        to: the deployment that answers after it. The models and the version are those that were taken back.
     """
 
     deployment_id: str
@@ -143,4 +144,65 @@ class DeploymentRolledBack(Event):
     target: str
     reason: str
     kind: Literal["rollback"] = "rollback"
+    iteration_id: str | None = None
     by: str | None = None
+
+
+@event("mlife.model.judgement_asked", stream="model/{model_id}", key="model_id")
+class ModelJudgementAsked(Event):
+    """A person wants the gate's word again: rows were pinned, models tested, or the policy changed since."""
+
+    model_id: str
+    reason: str = ""
+    by: str | None = None
+
+
+@event("mlife.deployment.annotated", stream="deployment/{deployment_id}", key="deployment_id")
+class DeploymentAnnotated(Event):
+    """
+    What people add to a deployment while it lives.
+
+    Fields:
+        metrics: user-defined columns that are new or changed; None takes one away.
+        badcase_ids: badcases known of it beside those of its verdict, from feedback and observation.
+
+    Source: the paper's MSM section ("add more badcases", "modify the metric list").
+    """
+
+    deployment_id: str
+    metrics: dict[str, Any] = Field(default_factory=dict)
+    badcase_ids: tuple[str, ...] = ()
+    note: str = ""
+    by: str | None = None
+
+
+@event("mlife.version.claimed", stream="release/{system}", key="system")
+class VersionClaimed(Event):
+    """
+    From now on a version that devices report means these models; written with the first deployment that names it.
+
+    One stream for each system, which every decision about its deployments reads: of two that race, one decides again.
+    """
+
+    system: str
+    version: str
+    model_ids: tuple[str, ...]
+    deployment_id: str
+    iteration_id: str | None = None
+
+
+@event("mlife.target.switched", stream="release/{system}", key="system")
+class TargetSwitched(Event):
+    """
+    Another deployment answers for a function on a target; written with its `DeploymentActivated`.
+
+    Fields:
+        function: None: a deployment of several functions. previous: what answered before; None: nothing.
+    """
+
+    system: str
+    function: str | None
+    target: str
+    deployment_id: str
+    previous: str | None
+    iteration_id: str | None = None

@@ -1,0 +1,77 @@
+"""What follows from what happens to models and deployments."""
+
+from __future__ import annotations
+
+from mlife.handlers.gate_evidence import judge_again
+
+from mlife.core.errors import MLifeError, Unavailable
+from mlife.core.events import Recorded
+from mlife.core.handler import Do, Ports, handler
+from mlife.serving import views
+from mlife.serving.answering import offers_of, target_called
+from mlife.serving.commands import activate, fail_deployment
+from mlife.serving.events import DeploymentCreated, DeploymentRolledBack, ModelJudgementAsked
+from mlife.serving.states import Deployment, slot_of
+
+
+@handler("serving.activate", on=(DeploymentCreated, DeploymentRolledBack))
+def activate_deployment(fact: Recorded[DeploymentCreated | DeploymentRolledBack], do: Do) -> None:
+    """
+    Hand the models to the target, ask it who answers, and say so.
+
+    Safe to repeat: what was dealt with is seen in the stream before the target is touched. If the process dies between
+    the target's switch and the event, the target is empty again and the fact is handled again.
+    """
+    e = fact.event
+    if isinstance(e, DeploymentRolledBack):
+        _switch(do, e.to, undoes=e.deployment_id)
+    else:
+        _switch(do, e.deployment_id, undoes=None)
+
+
+def _switch(do: Do, deployment_id: str, *, undoes: str | None) -> None:
+    known = _as_it_is(do.ports, deployment_id)
+    created = known.created
+    if created is None or known.failed or (undoes is None and (known.activated or known.rolled_back)):
+        return
+    slot = f"{created.system}/{slot_of(created.function, created.target)}"
+    try:
+        target = target_called(do.ports, created.target)
+        with do.read() as read:
+            now = [s.deployment_id for s in views.answering(read) if s.slot == slot]
+            if undoes is not None and now != [undoes]:
+                return
+            offers, digests, uris = offers_of(do.ports, read, created.system, created.function, created.model_ids)
+        answered_by = target.take(
+            slot=slot,
+            deployment_id=deployment_id,
+            version=created.version,
+            offers=offers,
+            since=do.ports.store.head(),
+        )
+    except Unavailable:
+        raise
+    except MLifeError as e:
+        do(fail_deployment, deployment_id=deployment_id, error=str(e))
+        return
+    do(
+        activate,
+        deployment_id=deployment_id,
+        digests=digests,
+        uris=uris,
+        answered_by=answered_by,
+        undoes=undoes,
+    )
+
+
+def _as_it_is(ports: Ports, deployment_id: str) -> Deployment:
+    state = Deployment(deployment_id)
+    for recorded in ports.store.read_stream(f"{Deployment.category}/{deployment_id}"):
+        state.apply(recorded.event)
+    return state
+
+
+@handler("serving.judge_again", on=ModelJudgementAsked)
+def judge_as_asked(fact: Recorded[ModelJudgementAsked], do: Do) -> None:
+    """A person asked for the gate's word. Safe to repeat: a verdict that says the same is not written again."""
+    judge_again(do, fact.event.model_id)

@@ -1,0 +1,295 @@
+"""Questions about models and their verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, func, select
+
+from mlife.core.judgement import Policy
+from mlife.core.projection import Reader
+from mlife.core.query import Field, Page, Searchable, Slice, contains_text, page
+from mlife.serving.states import DEFAULT_POLICY
+from mlife.serving.views import tables as t
+
+GATE_WORDS = ("passed", "refused", "not judged")
+KNOWN_WORDS = ("failing", "unproven")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """
+    A model as lists and pages show it.
+
+    Args:
+        origin: `trained` or `adopted`. gate: `passed`, `refused` or `not judged`, by its latest verdict.
+        fixed, failing, unproven, broken: counts of badcases in that verdict.
+        active_in: deployments that answer with it now.
+    """
+
+    model_id: str
+    place: int
+    made_at: datetime
+    name: str
+    system: str | None
+    function: str | None
+    origin: str
+    task_id: str | None
+    sha256: str
+    size: int
+    metrics: dict[str, Any]
+    parents: tuple[str, ...]
+    digests: dict[str, str]
+    iteration_id: str | None
+    made_by: str | None
+    gate: str
+    judged_at: datetime | None
+    judged_place: int | None
+    opponent_id: str | None
+    fixed: int
+    failing: int
+    unproven: int
+    broken: int
+    active_in: tuple[str, ...] = ()
+
+    @property
+    def judged_badcases(self) -> int:
+        """How many badcases its verdict speaks of."""
+        return self.fixed + self.failing + self.unproven
+
+
+@dataclass(frozen=True, slots=True)
+class NoteView:
+    """A note on a model."""
+
+    place: int
+    note: str
+    noted_at: datetime
+    noted_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictView:
+    """One judgement; the fields are those of `ModelJudged`, `place` its position."""
+
+    place: int
+    model_id: str
+    judged_at: datetime
+    system: str | None
+    function: str | None
+    opponent_id: str | None
+    passed: bool
+    sentences: tuple[str, ...]
+    test_sets: tuple[dict[str, Any], ...]
+    badcases: tuple[dict[str, Any], ...]
+    digests: dict[str, str]
+    seen_at: int
+    iteration_id: str | None
+
+    @property
+    def word(self) -> str:
+        """The gate's word."""
+        return "passed" if self.passed else "refused"
+
+    def with_word(self, word: str) -> list[dict[str, Any]]:
+        """Its badcases that are `fixed`, `failing`, `unproven` or `broken`."""
+        return [b for b in self.badcases if (b["broken"] if word == "broken" else b["verdict"] == word)]
+
+
+def _active(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Models of a deployment that answers now and fits *condition*."""
+    answering = (
+        select(t.deployed.c.model_id)
+        .join(t.slots, t.slots.c.deployment_id == t.deployed.c.deployment_id)
+        .where(condition)
+    )
+    return t.models.c.model_id.in_(answering)
+
+
+def _about(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Models whose verdict has a badcase that fits *condition*."""
+    return t.models.c.model_id.in_(select(t.known.c.model_id).where(condition))
+
+
+def _failing(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return _about(condition & t.known.c.verdict.in_(KNOWN_WORDS))
+
+
+MODELS = Searchable(
+    name="models",
+    key=t.models.c.model_id,
+    fields=(
+        Field("id", t.models.c.model_id, "text", "The Model ID.", aliases=("model",)),
+        Field("name", t.models.c.name, "text", "What the model is called."),
+        Field("system", t.models.c.system, "text", "The system it was made for."),
+        Field("function", t.models.c.function, "text", "The function it was made for."),
+        Field("gate", t.models.c.gate, "choice", "The gate's last word.", choices=GATE_WORDS),
+        Field("origin", t.models.c.origin, "choice", "Where it comes from.", choices=("trained", "adopted")),
+        Field("target", t.slots.c.target, "text", "A target where it answers now.", via=_active),
+        Field("badcase", t.known.c.badcase_id, "text", "A badcase that its verdict speaks of.", via=_about),
+        Field("fails", t.known.c.badcase_id, "text", "A badcase that it does not fix.", via=_failing),
+        Field("task", t.models.c.task_id, "text", "The task that trained it."),
+        Field("iteration", t.models.c.iteration_id, "text", "The iteration it belongs to."),
+        Field("sha256", t.models.c.sha256, "text", "Digest of its file."),
+        Field("size", t.models.c.size, "number", "Bytes of its file."),
+        Field("fixed", t.models.c.fixed, "number", "Badcases that it fixes."),
+        Field("broken", t.models.c.broken, "number", "Badcases that it breaks."),
+        Field("made", t.models.c.made_at, "date", "When it was trained or adopted."),
+        Field("place", t.models.c.place, "number", "Position of the event that made it."),
+    ),
+    text=contains_text(t.models.c.model_id, t.models.c.name, t.models.c.function),
+    default_sort="-place",
+)
+
+
+def model_page(q: str, *, now: datetime, sort: str | None = None, after: str | None = None, limit: int = 50) -> Page:
+    """A page of models, newest first unless *sort* says otherwise; read it with `model_slice`."""
+    return page(select(*t.models.c), MODELS, q, now=now, sort=sort, after=after, limit=limit)
+
+
+def model_slice(read: Reader, asked: Page) -> tuple[Slice, list[ModelView]]:
+    """The page's cursors and models."""
+    found = asked.cut(_all(read, asked.select))
+    return found, _models(read, found.items)
+
+
+def count_models(read: Reader, condition: ColumnElement[bool] | None = None) -> int:
+    """How many models there are, or fit."""
+    asked = select(func.count()).select_from(t.models)
+    return int(read.value(asked if condition is None else asked.where(condition)))
+
+
+def models_by(read: Reader, what: str, condition: ColumnElement[bool]) -> list[tuple[str, int]]:
+    """Counts of models that fit, by `gate`, `function` or `origin`, the most first."""
+    column = t.models.c[what]
+    asked = select(column, func.count()).where(condition, column.is_not(None)).group_by(column)
+    return [(str(row[0]), row[1]) for row in _all(read, asked.order_by(func.count().desc(), column).limit(12))]
+
+
+def model(read: Reader, model_id: str) -> ModelView | None:
+    """One model."""
+    found = _models(read, _all(read, select(*t.models.c).where(t.models.c.model_id == model_id)))
+    return found[0] if found else None
+
+
+def models_by_id(read: Reader, model_ids: Sequence[str]) -> dict[str, ModelView]:
+    """Those of *model_ids* that exist."""
+    rows = _all(read, select(*t.models.c).where(t.models.c.model_id.in_(model_ids)))
+    return {m.model_id: m for m in _models(read, rows)}
+
+
+def parents_of(read: Reader, system: str | None, function: str | None) -> dict[str, tuple[str, ...]]:
+    """Model → the models that it is meant to replace, for all models of a function."""
+    m = t.models.c
+    asked = select(m.model_id, m.parents).where(m.system.is_not_distinct_from(system))
+    rows = _all(read, asked.where(m.function.is_not_distinct_from(function)))
+    return {model_id: tuple(parents) for model_id, parents in rows}
+
+
+def children_of(read: Reader, model_id: str) -> list[str]:
+    """Models that name this one among their parents, oldest first."""
+    m = t.models.c
+    found = _all(read, select(m.system, m.function).where(m.model_id == model_id))
+    if not found:
+        return []
+    mine = found[0]
+    asked = select(m.model_id, m.parents).where(m.system.is_not_distinct_from(mine[0]))
+    rows = _all(read, asked.where(m.function.is_not_distinct_from(mine[1])).order_by(m.place))
+    return [child for child, parents in rows if model_id in parents]
+
+
+def notes_of(read: Reader, model_id: str) -> list[NoteView]:
+    """The notes on a model, oldest first."""
+    n = t.notes.c
+    rows = _all(
+        read, select(n.place, n.note, n.noted_at, n.noted_by).where(n.model_id == model_id).order_by(n.place).limit(500)
+    )
+    return [NoteView(*tuple(row)) for row in rows]
+
+
+def verdicts_of(read: Reader, model_id: str, limit: int = 50) -> list[VerdictView]:
+    """The judgements of a model, the latest first."""
+    v = t.verdicts
+    rows = _all(read, select(*v.c).where(v.c.model_id == model_id).order_by(v.c.place.desc()).limit(limit))
+    return [_verdict(row) for row in rows]
+
+
+def verdicts_before(read: Reader, before: int | None, limit: int = 50) -> list[VerdictView]:
+    """Judgements of all models, the latest first, before position *before*."""
+    asked = select(*t.verdicts.c).order_by(t.verdicts.c.place.desc()).limit(limit)
+    rows = _all(read, asked if before is None else asked.where(t.verdicts.c.place < before))
+    return [_verdict(row) for row in rows]
+
+
+def verdict(read: Reader, model_id: str) -> VerdictView | None:
+    """The latest judgement of a model; None if it was never judged."""
+    found = verdicts_of(read, model_id, 1)
+    return found[0] if found else None
+
+
+def passed_models(read: Reader, system: str | None, function: str | None) -> list[str]:
+    """Models of a function whose latest verdict is `passed`, the one that passed last first."""
+    m = t.models.c
+    asked = select(m.model_id).where(m.gate == "passed", m.system.is_not_distinct_from(system))
+    rows = _all(read, asked.where(m.function.is_not_distinct_from(function)).order_by(m.judged_place.desc()))
+    return [row[0] for row in rows]
+
+
+def policy_of(read: Reader, system: str | None, function: str | None) -> Policy:
+    """The policy in force for a function: its own, else the loaded default, else the built-in one."""
+    p = t.policies.c
+    rows = dict(
+        tuple(row)
+        for row in _all(
+            read,
+            select(p.policy_function, p.policy).where(p.policy_function.in_([f"{system}/{function}", DEFAULT_POLICY])),
+        )
+    )
+    found = rows.get(f"{system}/{function}", rows.get(DEFAULT_POLICY))
+    return Policy() if found is None else Policy.model_validate(found)
+
+
+def policies(read: Reader) -> list[dict[str, Any]]:
+    """Every loaded policy: function, numbers that differ from the built-in ones, digest, when and by whom."""
+    p = t.policies.c
+    rows = _all(
+        read, select(p.policy_function, p.policy, p.digest, p.loaded_at, p.loaded_by).order_by(p.policy_function)
+    )
+    names = ("function", "policy", "digest", "loaded_at", "loaded_by")
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _all(read: Reader, asked: Select[Any]) -> Sequence[Any]:
+    """Rows of which the type checker knows no columns."""
+    return read.all(asked)
+
+
+def _models(read: Reader, rows: Sequence[Row[Any]]) -> list[ModelView]:
+    width = len(t.models.c)
+    active: dict[str, list[str]] = {}
+    ids = [row[0] for row in rows]
+    asked: Select[Any] = (
+        select(t.deployed.c.model_id, t.deployed.c.deployment_id)
+        .join(t.slots, t.slots.c.deployment_id == t.deployed.c.deployment_id)
+        .where(t.deployed.c.model_id.in_(ids))
+        .order_by(t.slots.c.since_place)
+    )
+    for model_id, deployment_id in _all(read, asked):
+        active.setdefault(model_id, []).append(deployment_id)
+    found = []
+    for row in rows:
+        values = dict(zip((c.name for c in t.models.c), tuple(row)[:width], strict=True))
+        values["parents"] = tuple(values["parents"])
+        found.append(ModelView(**values, active_in=tuple(active.get(row[0], ()))))
+    return found
+
+
+def _verdict(row: Row[Any]) -> VerdictView:
+    values = dict(zip((c.name for c in t.verdicts.c), tuple(row), strict=True))
+    values["passed"] = bool(values["passed"])
+    for name in ("sentences", "test_sets", "badcases"):
+        values[name] = tuple(values[name])
+    return VerdictView(**values)
