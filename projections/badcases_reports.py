@@ -33,7 +33,7 @@ from mlife.badcases.views.tables import (
 from mlife.core.events import EPOCH, Recorded
 from mlife.core.projection import Tx
 from mlife.core.query import version_key
-from mlife.core.sealing import MARK
+from mlife.core.sealing import TEXT as SEALED
 
 JSON = dict[str, Any]
 SEVERITIES = {"minor": 1, "major": 2, "critical": 3}
@@ -57,7 +57,7 @@ def take_reports(run: Sequence[Recorded[BadcaseReported]], tx: Tx) -> None:
         row = _row(recorded.position, report)
         rows.append(row)
         counted.add(row, report["fingerprint"], report["fingerprint_version"])
-        if row["description"] and not row["description"].startswith(MARK):
+        if row["description"] and not row["description"].startswith(SEALED):
             words.append((recorded.position, row["description"]))
     tx.insert(report_rows, rows)
     counted.write(tx)
@@ -98,8 +98,8 @@ def _row(number: int, report: JSON) -> JSON:
 
 def _pseudonym(client: str | None) -> str | None:
     """A sealed client by the id of its key: the same for all that the person sent, and not the name."""
-    if client is not None and client.startswith(MARK):
-        return "sealed " + client.removeprefix(MARK).split(":", 1)[0]
+    if client is not None and client.startswith(SEALED):
+        return "sealed " + client.removeprefix(SEALED).split(":", 1)[0]
     return client
 
 
@@ -202,7 +202,7 @@ def _follow_up(tx: Tx, first: int, touched: Iterable[str]) -> None:
             badcase_rows.c.last_number >= first, badcase_rows.c.first_number >= first
         )
     )
-    tx.index_text(badcase_text, [(number, " ".join(names)) for number, *names in new])
+    tx.index_text(badcase_text, [(n.first_number, f"{n.title} {n.system} {n.function}") for n in new])
     weigh(tx, badcase_rows.c.last_number >= first)
     settled = {
         row[0]

@@ -185,6 +185,7 @@ class BadcasePinned(Event):
     function: str
     document_id: str
     rows: tuple[JSON, ...] = Field(min_length=1)
+    iteration_id: str | None = None
     by: str | None = None
 
 
@@ -202,6 +203,7 @@ class BadcaseClosed(Event):
     deployment_id: str
     bake: int
     sentence: str
+    iteration_id: str | None = None
 
 
 @event("mlife.badcase.regressed", stream="badcase/{badcase_id}", key="badcase_id")
@@ -225,6 +227,7 @@ class BadcaseRegressed(Event):
     accepted: float
     p_value: float
     sentence: str
+    iteration_id: str | None = None
 
 
 @event("mlife.cause.named", stream="cause/{cause_id}", key="cause_id")

@@ -1,1 +1,1 @@
-"""What can be read of badcases: tables, the query language's fields, and the queries of pages, handlers and commands."""
+"""What can be read of badcases: tables, the fields that can be asked about, and the queries of pages and handlers."""

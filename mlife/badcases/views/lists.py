@@ -1,0 +1,387 @@
+"""Lists of badcases and reports, and the statistics of exactly what is listed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, func, literal_column, select
+
+from mlife.badcases.views.models import behind
+from mlife.badcases.views.rows import BadcaseView, Listing, ReportView, Share, Week
+from mlife.badcases.views.search import (
+    counted_badcases,
+    searchable_badcases,
+    searchable_reports,
+    severity_word,
+)
+from mlife.badcases.views.tables import (
+    badcase_clients,
+    badcase_rows,
+    badcase_versions,
+    badcase_weeks,
+    cause_badcases,
+    cause_rows,
+    iteration_badcases,
+    iteration_rows,
+    report_rows,
+    traffic_totals,
+)
+from mlife.core.events import EPOCH
+from mlife.core.projection import Reader
+from mlife.core.query import compile_query, page, parse
+
+b, r = badcase_rows.c, report_rows.c
+TREND_WEEKS = 12
+STATISTIC_ROWS = 40
+"""Values that a statistic names; the rest are few."""
+
+
+def badcases(
+    read: Reader, q: str = "", *, now: datetime, sort: str | None = None, after: str | None = None, limit: int = 50
+) -> Listing:
+    """
+    A page of badcases.
+
+    Raises:
+        QueryError: the query, sort, cursor or limit can't be used.
+    """
+    asked = page(
+        _badcase_columns().where(counted_badcases()),
+        searchable_badcases,
+        q,
+        now=now,
+        sort=sort,
+        after=after,
+        limit=limit,
+    )
+    cut = asked.cut(read.all(asked.select))
+    total = read.one(
+        select(func.count().label("total"), func.coalesce(func.sum(b.frequency), 0).label("of_reports"))
+        .select_from(badcase_rows)
+        .where(asked.condition, counted_badcases())
+    )
+    assert total is not None  # an aggregate has one row
+    return Listing(with_details(read, cut.items), cut.after, cut.before, total.total, total.of_reports)
+
+
+def badcase(read: Reader, badcase_id: str) -> BadcaseView | None:
+    """One badcase; None if there is none."""
+    found = with_details(read, read.all(_badcase_columns().where(b.badcase_id == badcase_id)))
+    return found[0] if found else None
+
+
+def badcases_by_id(read: Reader, badcase_ids: Iterable[str]) -> list[BadcaseView]:
+    """Those of *badcase_ids* that exist, the most urgent first."""
+    found: list[BadcaseView] = []
+    ids = sorted(set(badcase_ids))
+    for start in range(0, len(ids), 500):
+        found += with_details(read, read.all(_badcase_columns().where(b.badcase_id.in_(ids[start : start + 500]))))
+    return sorted(found, key=lambda v: (-v.priority, v.badcase_id))
+
+
+def matching_ids(read: Reader, q: str, *, now: datetime, limit: int = 100_000) -> list[str]:
+    """The ids of all badcases that match, most urgent first: what a bulk action touches."""
+    condition = compile_query(parse(q), searchable_badcases, now)
+    rows = read.all(
+        select(b.badcase_id).where(condition, counted_badcases()).order_by(b.priority.desc(), b.badcase_id).limit(limit)
+    )
+    return [row[0] for row in rows]
+
+
+def reports(
+    read: Reader, q: str = "", *, now: datetime, sort: str | None = None, after: str | None = None, limit: int = 50
+) -> Listing:
+    """A page of reports. As `badcases` otherwise."""
+    asked = page(select(report_rows), searchable_reports, q, now=now, sort=sort, after=after, limit=limit)
+    cut = asked.cut(read.all(asked.select))
+    total = read.value(select(func.count()).select_from(report_rows).where(asked.condition)) if q.strip() else None
+    if total is None:
+        total = read.value(select(func.coalesce(func.sum(b.frequency), 0)))
+    return Listing(report_views(read, cut.items), cut.after, cut.before, total, total)
+
+
+def reports_of(read: Reader, badcase_id: str, *, limit: int = 60, before: int | None = None) -> list[ReportView]:
+    """The newest reports of a badcase; those before position *before*."""
+    mine = [r.badcase_id == badcase_id] + ([r.number < before] if before is not None else [])
+    return report_views(read, read.all(select(report_rows).where(*mine).order_by(r.number.desc()).limit(limit)))
+
+
+def report_views(read: Reader, rows: Sequence[Row[Any]]) -> list[ReportView]:
+    """Rows as reports, each with the models that it is against."""
+    models = behind(read)
+    return [
+        ReportView(
+            position=row.number,
+            uid=row.uid,
+            badcase_id=row.badcase_id,
+            system=row.system,
+            function=row.function,
+            version=row.version,
+            model_ids=(row.model_id,) if row.model_id else models.get((row.system, row.version), ()),
+            client=row.client,
+            device=row.device,
+            severity=row.severity,
+            kind=row.kind,
+            observed_at=row.observed_at,
+            truth=row.truth,
+            prediction=row.predicted,
+            score=row.score,
+            sha256=row.sha256,
+            media_type=row.media_type,
+            description=row.description,
+        )
+        for row in rows
+    ]
+
+
+# --- facets and statistics ---
+
+
+def facets(read: Reader, q: str, *, now: datetime) -> dict[str, list[Share]]:
+    """For each facet of the badcases that match: its values with the number of badcases, most first."""
+    condition = and_(compile_query(parse(q), searchable_badcases, now), counted_badcases())
+    return {
+        "status": _shares(read, b.status, condition),
+        "function": _shares(read, b.function, condition),
+        "severity": _shares(read, severity_word, condition),
+        "owner": _shares(read, b.owner, condition),
+        "version": _versions(read, condition),
+        "client": _clients(read, condition),
+    }
+
+
+def _shares(read: Reader, column: ColumnElement[Any], condition: ColumnElement[bool]) -> list[Share]:
+    shown = column.label("shown")
+    rows = read.all(
+        select(shown, func.count().label("how_many"))
+        .select_from(badcase_rows)
+        .where(condition)
+        .group_by(literal_column("1"))
+        .order_by(literal_column("2 DESC"), literal_column("1"))
+        .limit(STATISTIC_ROWS)
+    )
+    return [Share(row.shown, row.how_many) for row in rows]
+
+
+def _versions(read: Reader, condition: ColumnElement[bool]) -> list[Share]:
+    v = badcase_versions.c
+    return _joined(read, v.version, func.sum(v.frequency), v.badcase_id, condition)
+
+
+def _clients(read: Reader, condition: ColumnElement[bool]) -> list[Share]:
+    c = badcase_clients.c
+    return _joined(read, c.client, func.sum(c.frequency), c.badcase_id, condition)
+
+
+def _joined(
+    read: Reader, value: Any, count: ColumnElement[Any], badcase_id: Any, condition: ColumnElement[bool]
+) -> list[Share]:
+    """Reports by a value of a table of many rows a badcase."""
+    rows = read.all(
+        select(value.label("shown"), count.label("how_many"))
+        .select_from(badcase_rows.join(value.table, badcase_id == b.badcase_id))
+        .where(condition)
+        .group_by(value)
+        .order_by(count.desc(), value)
+        .limit(STATISTIC_ROWS)
+    )
+    return [Share(row.shown, row.how_many) for row in rows]
+
+
+def statistics(read: Reader, q: str, *, now: datetime) -> dict[str, Any]:
+    """
+    The statistics of the badcases that match, counted in reports.
+
+    Returns:
+        `function`, `version`, `client`, `status`: lists of `Share`; `confusion`: (truth, prediction) → reports for
+        classes; `weeks`: list of `Week` without gaps.
+    """
+    condition = and_(compile_query(parse(q), searchable_badcases, now), counted_badcases())
+    total = func.sum(b.frequency)
+    pairs = read.all(
+        select(b.truth, b.predicted, total.label("how_many"))
+        .where(condition, b.predicted.is_not(None))
+        .group_by(b.truth, b.predicted)
+        .order_by(total.desc())
+        .limit(400)
+    )
+    return {
+        "function": _summed(read, b.function, condition),
+        "status": _summed(read, b.status, condition),
+        "version": _versions(read, condition),
+        "client": _clients(read, condition),
+        "confusion": {(row.truth, row.predicted): row.how_many for row in pairs},
+        "weeks": weeks(read, condition),
+    }
+
+
+def _summed(read: Reader, column: Any, condition: ColumnElement[bool]) -> list[Share]:
+    total = func.sum(b.frequency)
+    rows = read.all(
+        select(column.label("shown"), total.label("how_many"))
+        .where(condition)
+        .group_by(column)
+        .order_by(total.desc(), column)
+        .limit(STATISTIC_ROWS)
+    )
+    return [Share(row.shown, row.how_many) for row in rows]
+
+
+def weeks_matching(read: Reader, q: str, *, now: datetime, most: int = 26) -> list[Week]:
+    """Reports by week of the badcases that match; see `weeks`."""
+    condition = and_(compile_query(parse(q), searchable_badcases, now), counted_badcases())
+    return weeks(read, condition, most=most)
+
+
+def weeks(read: Reader, condition: ColumnElement[bool], *, most: int = 26) -> list[Week]:
+    """Reports by week of observation, without gaps, at most *most* weeks up to the latest with a report."""
+    w = badcase_weeks.c
+    rows = read.all(
+        select(w.week, func.sum(w.frequency).label("how_many"))
+        .select_from(badcase_rows.join(badcase_weeks, w.badcase_id == b.badcase_id))
+        .where(condition)
+        .group_by(w.week)
+        .order_by(w.week.desc())
+        .limit(most)
+    )
+    if not rows:
+        return []
+    counts = {row.week: row.how_many for row in rows}
+    last = max(counts)
+    first = max(min(counts), last - most + 1)
+    return [Week(monday(week), counts.get(week, 0)) for week in range(first, last + 1)]
+
+
+def monday(week: int) -> datetime:
+    """The first moment of a week as `badcase_weeks` numbers them."""
+    return EPOCH + timedelta(days=7 * week - 3)
+
+
+# --- details of the badcases of a page ---
+
+
+def _badcase_columns() -> Select[Any]:
+    return select(badcase_rows, severity_word.label("severity"))
+
+
+def with_details(read: Reader, rows: Sequence[Row[Any]]) -> list[BadcaseView]:
+    """Rows as badcases, with what is asked for a whole page at once."""
+    ids = [row.badcase_id for row in rows]
+    if not ids:
+        return []
+    requests = _requests(read)
+    versions, trends = _version_spans(read, ids), _trends(read, rows)
+    pictures, previews = _pictures(read, ids), _previews(read, ids)
+    views = [
+        BadcaseView(
+            badcase_id=row.badcase_id,
+            system=row.system,
+            function=row.function,
+            title=row.title,
+            truth=row.truth,
+            prediction=row.predicted,
+            status=row.status,
+            reports=row.frequency,
+            pictures=pictures.get(row.badcase_id, 0),
+            clients=row.client_count,
+            rate=_rate(row.frequency, requests.get((row.system, row.function))),
+            severity=row.severity,
+            priority=row.priority,
+            priority_reason=row.priority_reason if row.priority_set is not None else None,
+            owner=row.owner,
+            first_at=row.first_at,
+            last_at=row.last_at,
+            first_version=versions.get(row.badcase_id, ("", ""))[0],
+            last_version=versions.get(row.badcase_id, ("", ""))[1],
+            trend=trends[row.badcase_id],
+            preview=previews.get(row.badcase_id),
+            muted_until=row.muted_until,
+            rejected=row.rejected,
+            closed_by=row.closed_by,
+            regressed_by=row.regressed_by,
+            said=row.said,
+            fingerprint=row.fingerprint,
+            fingerprint_version=row.fingerprint_version,
+        )
+        for row in rows
+    ]
+    return _with_causes(read, views)
+
+
+def _rate(reports: int, requests: int | None) -> float | None:
+    return 1_000 * reports / requests if requests else None
+
+
+def _requests(read: Reader) -> dict[tuple[str, str], int]:
+    t = traffic_totals.c
+    rows = read.all(select(t.system, t.function, func.sum(t.requests).label("how_many")).group_by(t.system, t.function))
+    return {(row.system, row.function): row.how_many for row in rows}
+
+
+def _version_spans(read: Reader, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    v = badcase_versions.c
+    spans: dict[str, tuple[str, str]] = {}
+    rows = read.all(select(v.badcase_id, v.version).where(v.badcase_id.in_(ids)).order_by(v.version_order, v.version))
+    for row in rows:
+        spans[row.badcase_id] = (spans.get(row.badcase_id, (row.version, ""))[0], row.version)
+    return spans
+
+
+def _trends(read: Reader, rows: Sequence[Row[Any]]) -> dict[str, list[int]]:
+    """Reports of the last weeks, up to the latest week of any badcase shown, so that all lines end together."""
+    w = badcase_weeks.c
+    ids = [row.badcase_id for row in rows]
+    latest = max((row.last_at for row in rows), default=EPOCH)
+    last = ((latest - EPOCH).days + 3) // 7
+    trends = {badcase_id: [0] * TREND_WEEKS for badcase_id in ids}
+    counted = read.all(
+        select(w.badcase_id, w.week, w.frequency).where(w.badcase_id.in_(ids), w.week > last - TREND_WEEKS)
+    )
+    for row in counted:
+        trends[row.badcase_id][row.week - last - 1] = row.frequency
+    return trends
+
+
+def _pictures(read: Reader, ids: Sequence[str]) -> dict[str, int]:
+    rows = read.all(
+        select(r.badcase_id, func.count(r.picture.distinct()).label("how_many"))
+        .where(r.badcase_id.in_(ids))
+        .group_by(r.badcase_id)
+    )
+    return {row.badcase_id: row.how_many for row in rows}
+
+
+def _previews(read: Reader, ids: Sequence[str]) -> dict[str, str]:
+    """The file of the latest report of each badcase."""
+    latest = select(func.max(r.number)).where(r.badcase_id.in_(ids), r.sha256.is_not(None)).group_by(r.badcase_id)
+    return {row.badcase_id: row.sha256 for row in read.all(select(r.badcase_id, r.sha256).where(r.number.in_(latest)))}
+
+
+def _with_causes(read: Reader, views: list[BadcaseView]) -> list[BadcaseView]:
+    ids = [v.badcase_id for v in views]
+    causes: dict[str, list[tuple[str, str]]] = {}
+    cb, cr, ib, ir = cause_badcases.c, cause_rows.c, iteration_badcases.c, iteration_rows.c
+    for row in read.all(
+        select(cb.badcase_id, cr.cause_id, cr.title)
+        .select_from(cause_badcases.join(cause_rows, cr.cause_id == cb.cause_id))
+        .where(cb.badcase_id.in_(ids))
+        .order_by(cr.number)
+    ):
+        causes.setdefault(row.badcase_id, []).append((row.cause_id, row.title))
+    turns: dict[str, list[tuple[str, str]]] = {}
+    for row in read.all(
+        select(ib.badcase_id, ir.iteration_id, ir.title)
+        .select_from(iteration_badcases.join(iteration_rows, ir.iteration_id == ib.iteration_id))
+        .where(ib.badcase_id.in_(ids))
+        .order_by(ir.number)
+    ):
+        turns.setdefault(row.badcase_id, []).append((row.iteration_id, row.title))
+    if not causes and not turns:
+        return views
+    return [
+        replace(v, causes=tuple(causes.get(v.badcase_id, ())), iterations=tuple(turns.get(v.badcase_id, ())))
+        for v in views
+    ]

@@ -1,0 +1,149 @@
+"""What can be asked about badcases and reports: the fields of the query language."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, ColumnElement, Table, and_, case, or_, select, type_coerce
+
+from mlife.badcases.standing import NEEDS_ME, OPEN, STATUSES
+from mlife.badcases.views.tables import (
+    badcase_clients,
+    badcase_rows,
+    badcase_text,
+    badcase_verdicts,
+    badcase_versions,
+    cause_badcases,
+    iteration_badcases,
+    report_rows,
+    report_text,
+)
+from mlife.core.query import Field, Searchable, Text
+
+b, r = badcase_rows.c, report_rows.c
+SEVERITIES = ("minor", "major", "critical")
+KINDS = ("failure", "rare", "long_tail")
+
+
+def _date(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A moment as the number that is stored, which is what the query language compares with."""
+    return type_coerce(column, BigInteger)
+
+
+def _flag(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return type_coerce(case((condition, True), else_=False), Boolean)
+
+
+def _with(table: Table) -> Any:
+    """A condition on a table of many rows a badcase, as a condition on the badcase."""
+    return lambda condition: b.badcase_id.in_(select(table.c.badcase_id).where(condition))
+
+
+def _words(words: Sequence[Text]) -> str:
+    return " ".join(w.value + "*" * w.prefix for w in words)
+
+
+def _badcase_words(words: Sequence[Text]) -> ColumnElement[bool]:
+    """In its title, system and function, or in the description of one of its reports."""
+    terms = _words(words)
+    described = select(r.badcase_id).where(report_text.matches(r.number, terms))
+    return or_(badcase_text.matches(b.first_number, terms), b.badcase_id.in_(described))
+
+
+def _report_words(words: Sequence[Text]) -> ColumnElement[bool]:
+    return report_text.matches(r.number, _words(words))
+
+
+severity_word = case(
+    (b.last_severity == 3, "critical"), (b.last_severity == 2, "major"), (b.last_severity == 1, "minor")
+)
+"""The worst severity of a badcase's reports as a word; null if none was given."""
+
+searchable_badcases = Searchable(
+    "badcases",
+    b.badcase_id,
+    (
+        Field("status", b.status, "choice", "Where it stands.", choices=STATUSES),
+        Field("open", _flag(b.status.in_(OPEN)), "flag", "Does it still ask for a look, a fix or a deployment?"),
+        Field("needsme", _flag(b.status.in_(NEEDS_ME)), "flag", "Does it wait for a person's first look?"),
+        Field("system", b.system, "text", "The system that failed."),
+        Field("function", b.function, "text", "The function that failed."),
+        Field("truth", b.truth, "text", "What is right, for classes.", aliases=("is",)),
+        Field("prediction", b.predicted, "text", "What was said, for classes.", aliases=("read",)),
+        Field("title", b.title, "text", "The failure in a few words."),
+        Field("reports", b.frequency, "number", "How many reports it has.", aliases=("frequency",)),
+        Field("clients", b.client_count, "number", "How many clients it hit."),
+        Field("priority", b.priority, "number", "From 0 to 100."),
+        Field(
+            "severity",
+            severity_word,
+            "choice",
+            "The worst severity given.",
+            choices=SEVERITIES,
+            ordered=True,
+            order=b.last_severity,
+        ),
+        Field("owner", b.owner, "text", "Who looks after it."),
+        Field(
+            "version",
+            badcase_versions.c.version_order,
+            "version",
+            "A version that it was reported on.",
+            via=_with(badcase_versions),
+        ),
+        Field("client", badcase_clients.c.client, "text", "A client that it hit.", via=_with(badcase_clients)),
+        Field(
+            "model",
+            badcase_verdicts.c.model_id,
+            "text",
+            "A model with a verdict on it.",
+            via=_with(badcase_verdicts),
+        ),
+        Field("cause", cause_badcases.c.cause_id, "text", "The cause that it has.", via=_with(cause_badcases)),
+        Field(
+            "iteration",
+            iteration_badcases.c.iteration_id,
+            "text",
+            "An iteration that aims at it.",
+            via=_with(iteration_badcases),
+        ),
+        Field("first", _date(b.first_at), "date", "When it was observed first.", aliases=("first_seen",)),
+        Field("last", _date(b.last_at), "date", "When it was observed last.", aliases=("last_seen",)),
+        Field("muted", _date(b.muted_until), "date", "Until when it is muted."),
+        Field("rejected", b.rejected, "text", "Why it was rejected."),
+        Field("id", b.badcase_id, "text", "Its id."),
+    ),
+    text=_badcase_words,
+    default_sort="-priority",
+)
+
+searchable_reports = Searchable(
+    "reports",
+    r.number,
+    (
+        Field("badcase", r.badcase_id, "text", "The badcase that it is counted in."),
+        Field("system", r.system, "text", "The system that failed."),
+        Field("function", r.function, "text", "The function that failed."),
+        Field("version", r.version_order, "version", "The version that failed."),
+        Field("model", r.model_id, "text", "The model that the client named."),
+        Field("client", r.client, "text", "Who sent it."),
+        Field("device", r.device, "text", "The device that it was seen on."),
+        Field("truth", r.truth, "text", "What is right, for classes.", aliases=("is",)),
+        Field("prediction", r.predicted, "text", "What was said, for classes.", aliases=("read",)),
+        Field("score", r.score, "number", "How sure the model was, 0 to 1."),
+        Field("severity", r.severity, "choice", "How bad it is.", choices=SEVERITIES, ordered=True),
+        Field("kind", r.kind, "choice", "What it is a report of.", choices=KINDS),
+        Field("observed", _date(r.observed_at), "date", "When it was observed.", aliases=("observed_at",)),
+        Field("position", r.number, "number", "Its position in the log.", aliases=("number",)),
+        Field("sha256", r.sha256, "text", "SHA-256 of its file."),
+        Field("media", r.media_type, "text", "The media type of its file."),
+    ),
+    text=_report_words,
+    default_sort="-position",
+)
+
+
+def counted_badcases() -> ColumnElement[bool]:
+    """Badcases that have reports: one from which all were moved away is not shown."""
+    return and_(b.frequency > 0)

@@ -1,0 +1,213 @@
+"""What the handlers look at: new badcases for alarms, and all that closings and regressions depend on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+
+from mlife.badcases.views.models import active, behind, iterations_of, parents, requests_of, requests_since
+from mlife.badcases.views.tables import (
+    alarm_rows,
+    badcase_rows,
+    badcase_verdicts,
+    badcase_versions,
+    report_rows,
+    traffic_totals,
+)
+from mlife.core.judgement import Standing, Word
+from mlife.core.projection import Reader
+
+b, r, v, a, t = badcase_rows.c, report_rows.c, badcase_verdicts.c, alarm_rows.c, traffic_totals.c
+
+
+@dataclass(frozen=True)
+class JudgedBadcase:
+    """A badcase with its verdicts: model → verdict, and model → position of that verdict."""
+
+    badcase_id: str
+    closed_by: str | None
+    regressed_by: str | None
+    standings: dict[str, Standing]
+    judged: dict[str, int]
+
+
+def judged(read: Reader, system: str, function: str) -> list[JudgedBadcase]:
+    """The badcases of a function that any model was judged on; rejected ones are left out."""
+    rows = read.all(
+        select(b.badcase_id, b.closed_by, b.regressed_by, v.model_id, v.verdict, v.low, v.number)
+        .select_from(badcase_rows.join(badcase_verdicts, v.badcase_id == b.badcase_id))
+        .where(b.system == system, b.function == function, b.status != "rejected")
+        .order_by(b.badcase_id, v.number)
+    )
+    found: dict[str, JudgedBadcase] = {}
+    for row in rows:
+        one = found.get(row.badcase_id)
+        if one is None:
+            one = found[row.badcase_id] = JudgedBadcase(row.badcase_id, row.closed_by, row.regressed_by, {}, {})
+        one.standings[row.model_id] = Standing(Word(row.verdict), 1.0 - row.low)
+        one.judged[row.model_id] = row.number
+    return list(found.values())
+
+
+def functions_judged(read: Reader, system: str) -> list[str]:
+    """The functions of a system that have badcases with verdicts."""
+    with_verdict = select(v.badcase_id).distinct()
+    rows = read.all(
+        select(b.function).where(b.system == system, b.badcase_id.in_(with_verdict)).distinct().order_by(b.function)
+    )
+    return [row[0] for row in rows]
+
+
+def files_on(read: Reader, badcase_id: str, version: str, after: int = 0) -> int:
+    """Distinct files reported of a badcase on a version, of the reports after position *after*."""
+    if (
+        after == 0
+        and read.one(
+            select(badcase_versions.c.version).where(
+                badcase_versions.c.badcase_id == badcase_id, badcase_versions.c.version == version
+            )
+        )
+        is None
+    ):
+        return 0
+    counted = read.value(
+        select(func.count(r.picture.distinct())).where(
+            r.badcase_id == badcase_id, r.number > after, r.version == version
+        )
+    )
+    return int(counted or 0)
+
+
+@dataclass(frozen=True)
+class Answering:
+    """A deployment that answers now; see `mlife.badcases.field`."""
+
+    deployment_id: str
+    version: str
+    model_ids: tuple[str, ...]
+    requests: int
+    since: int
+    iteration_ids: dict[str, str | None]
+
+
+def answering(read: Reader, system: str, function: str) -> list[Answering]:
+    """The deployments that answer for a function, with the traffic of their versions."""
+    made = iterations_of(read)
+    requests = requests_of(read, system, function)
+    return [
+        Answering(
+            d.deployment_id,
+            d.version,
+            d.model_ids,
+            requests.get(d.version, 0),
+            requests_since(read, system, function, d.version, d.activated),
+            {m: made.get(m) for m in d.model_ids},
+        )
+        for d in active(read, system, function)
+    ]
+
+
+def models_of_versions(read: Reader, system: str) -> dict[str, tuple[str, ...]]:
+    """Version → the models behind it, for one system."""
+    return {version: models for (s, version), models in behind(read).items() if s == system}
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """
+    New badcases of one version of a function.
+
+    Args:
+        badcase_ids: those that were first reported after the last alarm about the function, most reports first.
+        reports: all of theirs in the version. first_at, last_at: when they were observed.
+        acknowledged: alarms about the version that somebody saw. waiting: is there one that nobody saw?
+        last_badcases: how many badcases the last of them had; 0 if there was none.
+        requests: traffic of the version; None if it was not counted.
+    """
+
+    version: str
+    badcase_ids: tuple[str, ...]
+    reports: int
+    first_at: datetime
+    last_at: datetime
+    acknowledged: int
+    waiting: bool
+    last_badcases: int
+    requests: int | None
+
+
+def waves(read: Reader, system: str, function: str) -> list[Wave]:
+    """By version: badcases first reported after the last alarm about the function, most reports first."""
+    after = int(read.value(select(func.max(a.number)).where(a.system == system, a.function == function)) or 0)
+    rows = read.all(
+        select(
+            badcase_versions.c.version,
+            b.badcase_id,
+            badcase_versions.c.frequency,
+            badcase_versions.c.first_at,
+            badcase_versions.c.last_at,
+        )
+        .select_from(badcase_rows.join(badcase_versions, badcase_versions.c.badcase_id == b.badcase_id))
+        .where(
+            b.system == system,
+            b.function == function,
+            b.first_number > after,
+            b.status.not_in(["rejected", "muted"]),
+        )
+        .order_by(badcase_versions.c.frequency.desc(), b.badcase_id)
+    )
+    past = read.all(
+        select(a.version, a.badcase_count, a.acknowledged_at)
+        .where(a.system == system, a.function == function)
+        .order_by(a.number)
+    )
+    requests = requests_of(read, system, function)
+    found = []
+    for version in sorted({row.version for row in rows}):
+        mine = [row for row in rows if row.version == version]
+        alarms = [row for row in past if row.version == version]
+        found.append(
+            Wave(
+                version,
+                tuple(dict.fromkeys(row.badcase_id for row in mine)),
+                sum(row.frequency for row in mine),
+                min(row.first_at for row in mine),
+                max(row.last_at for row in mine),
+                sum(row.acknowledged_at is not None for row in alarms),
+                any(row.acknowledged_at is None for row in alarms),
+                alarms[-1].badcase_count if alarms else 0,
+                requests.get(version),
+            )
+        )
+    return sorted(found, key=lambda w: (-w.reports, w.version))
+
+
+def usual_rate(read: Reader, system: str, function: str, but: str) -> float | None:
+    """Reports per request of a function on its other versions; None where their traffic was not counted."""
+    requests = sum(n for version, n in requests_of(read, system, function).items() if version != but)
+    if not requests:
+        return None
+    counted = read.value(
+        select(func.coalesce(func.sum(badcase_versions.c.frequency), 0))
+        .select_from(badcase_rows.join(badcase_versions, badcase_versions.c.badcase_id == b.badcase_id))
+        .where(b.system == system, b.function == function, badcase_versions.c.version != but)
+    )
+    return float(counted or 0) / requests
+
+
+__all__ = [
+    "Answering",
+    "JudgedBadcase",
+    "Wave",
+    "answering",
+    "files_on",
+    "functions_judged",
+    "judged",
+    "models_of_versions",
+    "parents",
+    "requests_of",
+    "usual_rate",
+    "waves",
+]
