@@ -125,7 +125,7 @@ class DataIntake:
             name=name,
             form=Form(form) if form in set(Form) else form_of(str(form)),
             document_id=target,
-            key=key or f"import:{target}:{digest}",
+            key=key or f"{'into' if into else 'import'}:{target}:{digest}",
             into=into is not None,
             purpose=purpose,
             system=system,

@@ -110,7 +110,10 @@ async def group_items(request: Request, hands: Hands) -> Response:
         return JSONResponse(told.as_json())
     g = told.group
     left = f", {g.left_out:,} left out by the leakage guard" if g.left_out else ""
-    return see(f"/groups/{g.group_id}", f"{g.rows:,} rows frozen for {g.purpose}{left}. Draft task {g.task_id}")
+    return see(
+        f"/groups/{g.group_id}?min_position={told.position}",
+        f"{g.rows:,} rows frozen for {g.purpose}{left}. Draft task {g.task_id}",
+    )
 
 
 def _group(hands: Doing, said: Mapping[str, Any]) -> Grouped:

@@ -46,7 +46,7 @@ async def import_document(request: Request, hands: Hands) -> Response:
             told = await run_in_threadpool(_take, hands, body, dict(request.query_params), kind)
     if wants_json(request):
         return JSONResponse(told.as_json())
-    return see(f"/documents/{told.document_id}", _sentence(told))
+    return see(f"/documents/{told.document_id}?min_position={told.position}", _sentence(told))
 
 
 def _take(hands: Doing, source: BinaryIO, said: Mapping[str, Any], told_by: str) -> Imported:

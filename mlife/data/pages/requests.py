@@ -79,7 +79,8 @@ async def open_request(request: Request, hands: Hands) -> Response:
     made = done.first(CollectionRequested)
     if not is_form:
         return JSONResponse({"position": done.position, "request_id": made.request_id})
-    return see(f"/requests/{made.request_id}", f"{sum(made.wanted.values()):,} rows are asked for")
+    where = f"/requests/{made.request_id}?min_position={done.position}"
+    return see(where, f"{sum(made.wanted.values()):,} rows are asked for")
 
 
 def _open(hands: Doing, said: Mapping[str, Any]) -> Done:
@@ -123,7 +124,7 @@ async def end_request(request: Request, request_id: str, hands: Hands) -> Respon
     )
     if not is_form:
         return JSONResponse({"position": done.position, "request_id": request_id})
-    return see(f"/requests/{request_id}", "Closed as complete" if complete else "Given up")
+    return see(f"/requests/{request_id}?min_position={done.position}", "Closed as complete" if complete else "Given up")
 
 
 def the_request(read: Reader, request_id: str) -> RequestView:

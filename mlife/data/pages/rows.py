@@ -100,7 +100,8 @@ async def take_out(request: Request, document_id: str, hands: Hands) -> Response
     told = await run_in_threadpool(_take_out, hands, document_id, said)
     if not is_form:
         return JSONResponse(told)
-    return see(f"/documents/{document_id}", f"{told['removed']:,} rows removed; groups keep what they froze")
+    where = f"/documents/{document_id}?min_position={told['position']}"
+    return see(where, f"{told['removed']:,} rows removed; groups keep what they froze")
 
 
 def _take_out(hands: Doing, document_id: str, said: dict[str, Any]) -> dict[str, Any]:

@@ -81,14 +81,18 @@ async def put_files(request: Request, hands: Hands) -> Response:
             put = await run_in_threadpool(intake_of(hands).put, body, name=_name_of(request), limit=LARGEST_FILE)
         told = {
             "position": put.position, "accepted": int(not put.known), "known": int(put.known), "refused": [],
-            "files": [put.as_json()], **put.as_json(),
+            "files": [put.as_json()],
+            "sha256": put.sha256,
         }  # fmt: skip
     if not told["files"]:
         raise Invalid("no file came", remedy="send bytes as the body, or files as a multipart form")
     if wants_json(request):
         return JSONResponse(told)
     refused = f", {len(told['refused'])} refused" if told["refused"] else ""
-    return see("/files", f"{told['accepted']} files stored, {told['known']} were here already{refused}")
+    return see(
+        f"/files?min_position={told['position']}",
+        f"{told['accepted']} files stored, {told['known']} were here already{refused}",
+    )
 
 
 def _put(hands: Hands, sent: Sequence[UploadFile]) -> dict[str, Any]:
