@@ -8,7 +8,6 @@ from mlife.badcases.commands.badcases import (
     prioritise,
     reject,
     reopen,
-    test_document_of,
     triage,
     unmute,
 )
@@ -40,7 +39,6 @@ __all__ = [
     "reject",
     "reopen",
     "settle",
-    "test_document_of",
     "triage",
     "unmute",
 ]

@@ -25,7 +25,8 @@ from mlife.badcases.report import check_annotation
 from mlife.badcases.states import Badcase, Correction
 from mlife.core.command import Given
 from mlife.core.errors import Invalid, Refused
-from mlife.core.events import Event, derived_id
+from mlife.core.events import Event
+from mlife.core.names import test_document_id
 
 JSON = Any
 Words = Annotated[str, Field(max_length=2_000)]
@@ -157,20 +158,12 @@ def pin(
             badcase_id=badcase_id,
             system=system,
             function=function,
-            document_id=test_document_of(system, function),
+            document_id=test_document_id(system, function),
             rows=tuple(kept.values()),
             iteration_id=iteration_id,
             by=given.actor,
         )
     ]
-
-
-def test_document_of(system: str, function: str) -> str:
-    """The id of a function's test document."""
-    return f"doc-test-{derived_id('test document', system, function).hex()[:12]}"
-
-
-test_document_of.__test__ = False  # type: ignore[attr-defined]  # pytest: no test
 
 
 def correct_report(
