@@ -7,39 +7,51 @@ decides on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from mlife.badcases.views.details import confusions, pins, reported_on
+from mlife.badcases.views.lists import matching_ids
+from mlife.badcases.views.rows import Pin
+from mlife.core.events import Event, Recorded
 from mlife.core.handler import Do
+from mlife.core.judgement import siblings
 from mlife.core.judgement.policy import digest_of
 from mlife.core.judgement.verdicts import counted
 from mlife.core.projection import Reader
 from mlife.serving import views
 from mlife.serving.commands import judge_model
-from mlife.serving.judging import Case, TestSet
+from mlife.serving.judging import BadcaseCase, Case, TestSet
 from mlife.training.views import Result, Score, results, task, tested_groups
 
 
-def judge_again(do: Do, model_id: str) -> None:
-    """Judge one model on all that it was tested on, as if the gate had never spoken of it."""
-    with do.read() as read:
-        case = case_of(read, model_id)
-        seen_at = read.position
-    do(judge_model, case=case, seen_at=seen_at)
-
-
-def candidates(read: Reader, tested: Iterable[str]) -> list[str]:
+def judge_on(do: Do, fact: Recorded[Event], model_ids: Iterable[str]) -> None:
     """
-    Of the *tested* models, those that are to be judged.
+    Judge models on all that they were tested on when *fact* happened.
+
+    Against whom they are judged is asked as of *fact*: of two models of one task none becomes the other's opponent, and
+    a second run decides the same, though the first one's verdicts can be seen by then.
+    """
+    with do.read() as read:
+        seen_at = read.position
+        cases = [case_of(read, model_id, fact.position, fact.time) for model_id in model_ids]
+    for case in cases:
+        do(judge_model, case=case, seen_at=seen_at)
+
+
+def candidates(read: Reader, tested: Iterable[str], at: int) -> list[str]:
+    """
+    Of the *tested* models, those that are to be judged at position *at*, in the order of their ids.
 
     The last model that passed and those that it descends from were tested to be compared with.
     """
     kept = []
-    for model_id in tested:
+    for model_id in sorted(tested):
         model = views.model(read, model_id)
         if model is None:
             continue
-        passed = views.passed_models(read, model.system, model.function)
+        passed = views.passed_models(read, model.system, model.function, before=at)
         if not passed or model_id not in _line_of(read, passed[0], model.system, model.function):
             kept.append(model_id)
     return kept
@@ -56,15 +68,15 @@ def _line_of(read: Reader, model_id: str, system: str | None, function: str | No
     return line
 
 
-def opponent_of(read: Reader, model: views.ModelView) -> views.VerdictView | None:
+def opponent_of(read: Reader, model: views.ModelView, at: int) -> views.VerdictView | None:
     """
-    The verdict of the model to be compared with: the last one that passed and does not itself descend from *model*.
+    The verdict, at position *at*, of whom *model* is compared with: the last that passed and does not descend from it.
 
     None: this is a first model.
     """
-    for other in views.passed_models(read, model.system, model.function):
+    for other in views.passed_models(read, model.system, model.function, before=at):
         if other != model.model_id and model.model_id not in _line_of(read, other, model.system, model.function):
-            return views.verdict(read, other)
+            return views.verdict(read, other, before=at)
     return None
 
 
@@ -89,12 +101,17 @@ class Tested:
         return {sha256: r.correct for sha256, r in self.rows.items()}
 
 
-def case_of(read: Reader, model_id: str) -> Case:
-    """All that *model_id* is judged by, as the query tables have it now."""
+def case_of(read: Reader, model_id: str, at: int, now: datetime) -> Case:
+    """
+    All that *model_id* is judged by, as the query tables have it.
+
+    Args:
+        at: position of what asks for the judgement. now: its time, for queries that count ages.
+    """
     model = views.model(read, model_id)
     assert model is not None  # the fact that brought us here names it
     mine = Tested.of(read, model_id)
-    before = opponent_of(read, model)
+    before = opponent_of(read, model, at)
     opponent = Tested.of(read, before.model_id) if before else Tested()
     scores = tested_groups(read, model_id)
     names = {s.group_id: (s.group_name, s.digest) for s in scores}
@@ -117,6 +134,7 @@ def case_of(read: Reader, model_id: str) -> Case:
         results=mine.right(),
         opponent_results=opponent.right(),
         test_sets=tuple(sets),
+        badcases=tuple(_badcases(read, model, mine, now)),
         opponent_fixed=frozenset(b["badcase_id"] for b in before.with_word("fixed")) if before else frozenset(),
         refusals=tuple(refusals),
         remarks=tuple(remarks),
@@ -152,6 +170,59 @@ def _cover(before: views.VerdictView, mine: Tested, opponent: Tested, sets: list
             )
         elif rows:
             sets.append(TestSet(group_id, name, before.digests.get(group_id, ""), rows, len(rows)))
+
+
+def _badcases(read: Reader, model: views.ModelView, mine: Tested, now: datetime) -> Iterator[BadcaseCase]:
+    """
+    The badcases of the model's function with pinned files among the rows that it was tested on.
+
+    Siblings are looked for among the same rows, by what the models answered there that the badcase was reported on.
+    """
+    if model.system is None or model.function is None:
+        return
+    known = confusions(read, model.system, model.function)
+    reported = reported_on(read, model.system, model.function)
+    rejected = set(matching_ids(read, "status:rejected", now=now))
+    pinned: dict[str, list[Pin]] = {}
+    for pin in pins(read):
+        if pin.badcase_id in known and pin.badcase_id not in rejected:
+            pinned.setdefault(pin.badcase_id, []).append(pin)
+    reporters = {m: Tested.of(read, m) for b in pinned for m in reported.get(b, ()) if m != model.model_id}
+    for badcase_id, its in sorted(pinned.items()):
+        here = [pin for pin in its if pin.sha256 in mine.rows]
+        if not here:
+            continue
+        by = {m: reporters[m] for m in reported.get(badcase_id, ()) if m in reporters}
+        alike: set[str] = set()
+        for reporter in by.values():
+            shared = mine.rows.keys() & reporter.rows.keys()
+            truth = {row: mine.rows[row].truth for row in shared}
+            alike |= siblings(truth, {row: reporter.rows[row].label for row in shared}, known[badcase_id])
+        yield BadcaseCase(
+            badcase_id,
+            frozenset(pin.sha256 for pin in here),
+            frozenset(alike),
+            frozenset(pin.sha256 for pin in here if pin.must_pass),
+            "; ".join(_missing(model.model_id, its, here, by, mine)),
+        )
+
+
+def _missing(
+    model_id: str, its: Sequence[Pin], here: Sequence[Pin], by: Mapping[str, Tested], mine: Tested
+) -> Iterator[str]:
+    """What of a badcase's evidence could not be gathered, and how to mend it."""
+    if len(here) < len(its):
+        left = counted(len(its) - len(here), "pinned file")
+        yield f"{left} in no test set that {model_id} was tested on: group the test document again, and test on it"
+    if not by:
+        yield "siblings could not be looked for: the model that it was reported on is unknown here"
+    for reporter_id, reporter in by.items():
+        gaps = len(mine.rows.keys() - reporter.rows.keys())
+        if gaps:
+            yield (
+                f"siblings could not be looked for on {gaps} of {len(mine.rows)} rows: {reporter_id}, which it was "
+                "reported on, was not tested there"
+            )
 
 
 def _code(read: Reader, scores: Sequence[Score]) -> str:

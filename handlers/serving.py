@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlife.handlers.gate_evidence import judge_again
+from mlife.handlers.gate_evidence import judge_on
 
 from mlife.core.errors import MLifeError, Unavailable
 from mlife.core.events import Recorded
@@ -74,4 +74,4 @@ def _as_it_is(ports: Ports, deployment_id: str) -> Deployment:
 @handler("serving.judge_again", on=ModelJudgementAsked)
 def judge_as_asked(fact: Recorded[ModelJudgementAsked], do: Do) -> None:
     """A person asked for the gate's word. Safe to repeat: a verdict that says the same is not written again."""
-    judge_again(do, fact.event.model_id)
+    judge_on(do, fact, [fact.event.model_id])

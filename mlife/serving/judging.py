@@ -191,11 +191,22 @@ def _sentences(
     proofs = f"; {counted(len(badcases), 'badcase')}: {counts}, {broken or 'none'} broken" if badcases else ""
     head = f"{'refused' if refused else 'passed'}: {sets}{proofs}"
     reasons = refused if len(refused) <= SHOWN else (*refused[:SHOWN], f"and {len(refused) - SHOWN} further reasons")
-    missing = [f"badcase {b.badcase_id}: {b.remark}" for b in case.badcases if b.remark]
-    said: dict[str, None] = dict.fromkeys((head, *reasons, *case.remarks, *missing[:SHOWN]))
-    if len(missing) > SHOWN:
-        said[f"and {len(missing) - SHOWN} further badcases lack evidence"] = None
-    return tuple(said)
+    return tuple(dict.fromkeys((head, *reasons, *case.remarks, *_remarks(case))))
+
+
+def _remarks(case: Case) -> list[str]:
+    """What could not be gathered, each once with the badcases that it concerns."""
+    concerned: dict[str, list[str]] = {}
+    for b in case.badcases:
+        if b.remark:
+            concerned.setdefault(b.remark, []).append(b.badcase_id)
+    most_first = sorted(concerned.items(), key=lambda item: (-len(item[1]), item[0]))
+    said = [
+        f"{counted(len(ids), 'badcase')} ({', '.join(ids[:3])}{', …' * (len(ids) > 3)}): {remark}"
+        for remark, ids in most_first[:SHOWN]
+    ]
+    left = len(most_first) - SHOWN
+    return [*said, f"and {left} further remarks on badcases"] if left > 0 else said
 
 
 def _set_row(name: str, tested: TestSet, finding: SetFinding, case: Case) -> dict[str, Any]:

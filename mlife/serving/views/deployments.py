@@ -162,7 +162,8 @@ def answering(read: Reader, *, target: str | None = None, system: str | None = N
         asked = asked.where(s.target == target)
     if system is not None:
         asked = asked.where(s.system == system)
-    return [SlotView(*tuple(row[:-1]), model_ids=tuple(row[-1])) for row in _all(read, asked)]
+    names = SlotView.__slots__
+    return [SlotView(**dict(zip(names, (*row[:-1], tuple(row[-1])), strict=True))) for row in _all(read, asked)]
 
 
 def _all(read: Reader, asked: Select[Any]) -> Sequence[Any]:

@@ -224,18 +224,26 @@ def verdicts_before(read: Reader, before: int | None, limit: int = 50) -> list[V
     return [_verdict(row) for row in rows]
 
 
-def verdict(read: Reader, model_id: str) -> VerdictView | None:
-    """The latest judgement of a model; None if it was never judged."""
-    found = verdicts_of(read, model_id, 1)
-    return found[0] if found else None
+def verdict(read: Reader, model_id: str, *, before: int | None = None) -> VerdictView | None:
+    """The latest judgement of a model (before position *before*); None if there is none."""
+    v = t.verdicts
+    asked = select(*v.c).where(v.c.model_id == model_id).order_by(v.c.place.desc()).limit(1)
+    rows = _all(read, asked if before is None else asked.where(v.c.place < before))
+    return _verdict(rows[0]) if rows else None
 
 
-def passed_models(read: Reader, system: str | None, function: str | None) -> list[str]:
-    """Models of a function whose latest verdict is `passed`, the one that passed last first."""
-    m = t.models.c
-    asked = select(m.model_id).where(m.gate == "passed", m.system.is_not_distinct_from(system))
-    rows = _all(read, asked.where(m.function.is_not_distinct_from(function)).order_by(m.judged_place.desc()))
-    return [row[0] for row in rows]
+def passed_models(read: Reader, system: str | None, function: str | None, *, before: int) -> list[str]:
+    """Models of a function whose latest verdict before position *before* is `passed`, the one judged last first."""
+    v = t.verdicts
+    last = (
+        select(func.max(v.c.place).label("last_place"))
+        .where(v.c.system.is_not_distinct_from(system), v.c.function.is_not_distinct_from(function))
+        .where(v.c.place < before)
+        .group_by(v.c.model_id)
+        .subquery()
+    )
+    asked = select(v.c.model_id).join(last, last.c.last_place == v.c.place).where(v.c.passed == 1)
+    return [row[0] for row in _all(read, asked.order_by(v.c.place.desc()))]
 
 
 def policy_of(read: Reader, system: str | None, function: str | None) -> Policy:
