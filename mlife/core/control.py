@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -53,6 +53,53 @@ class PolicyLoaded(Event):
     policy: dict[str, Any]
     digest: str
     by: str | None = None
+
+
+class _Foreign(Event):
+    """
+    What the applications' events share.
+
+    Fields:
+        application: name of the application; several may live in one log.
+        originator_id, originator_is_uuid: the aggregate, as text.
+        originator_version: the aggregate's version as the library counts it.
+        topic: where the library finds the class.
+        state, state_form: what the library's mapper made of the event: UTF-8 text, else base64.
+    """
+
+    application: str
+    originator_id: str
+    originator_is_uuid: bool
+    originator_version: int
+    topic: str
+    state: str
+    state_form: Literal["text", "base64"]
+
+
+@event("mlife.application.recorded", stream="es/{originator_id}", key="originator_id", topic="mlife.control")
+class ApplicationRecorded(_Foreign):
+    """An application written with the `eventsourcing` library recorded an event of one of its aggregates."""
+
+
+@event(
+    "mlife.application.snapshotted", stream="es-snapshot/{originator_id}", key="originator_id", topic="mlife.control"
+)
+class ApplicationSnapshotted(_Foreign):
+    """Such an application kept the state of an aggregate, to load it faster."""
+
+
+@event("mlife.application.tracked", stream="tracking/{application}", key="application", topic="mlife.control")
+class ApplicationTracked(Event):
+    """
+    A projection or process written with that library has dealt with what came before.
+
+    Fields:
+        application: whose events it follows.
+        notification_id: up to where; only ever greater.
+    """
+
+    application: str
+    notification_id: int
 
 
 class Skips(State):
