@@ -15,7 +15,7 @@ PINNED := $(PIP) install --require-hashes
 DEMO_HOME ?= .mlife/demo
 PORT ?= 8000
 
-.PHONY: help demo test up cluster bench bench-cluster soak schemas lint format requirements chromium clean
+.PHONY: help demo test up cluster bench bench-cluster soak readme schemas lint format requirements chromium clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench-cluster: ## measure the cluster: planned
 
 soak: ## run for hours under faults: planned
 	@echo "make soak is planned with issue 4 and does not exist yet; make test has the fault tests of the embedded size." >&2; exit 1
+
+readme: $(VENV)/.dev chromium ## write what the README shows: the demo's table and a picture of a page
+	@$(BIN)/python tools/readme.py
 
 schemas: $(VENV)/.demo ## write schemas/ and the event catalogue from the registered events
 	@$(BIN)/mlife schema write

@@ -69,6 +69,11 @@ def client_of(shift: Shift, place: int) -> str:
     return shift.clients[_draw(shift.name, place, "client") % len(shift.clients)]
 
 
+def device_of(shift: Shift, client: str) -> str:
+    """The client's device that met this kind of picture: covered digits come from another one."""
+    return f"{client}-{'gate' if shift.name.startswith('covered') else 'counter'}"
+
+
 def reports(shift: Shift, answered: Answered) -> Iterator[dict[str, Any]]:
     """The failures of a shift as its clients send them: in order of time, with second reporters and resends."""
     wrong = answered.wrong
@@ -100,7 +105,7 @@ def traffic(shift: Shift, rows: int) -> Iterator[dict[str, Any]]:
                 "function": FUNCTION,
                 "version": shift.version,
                 "client": client,
-                "device": f"{client}-cam",
+                "device": device_of(shift, client),
                 "from": _text(shift.begins + step * n),
                 "to": _text(shift.begins + step * (n + 1)),
                 "count": count,
@@ -117,7 +122,7 @@ def _report(shift: Shift, answered: Answered, place: int, client: str, at: datet
         "prediction": {"type": "class", "label": answered.labels[place], "score": answered.scores[place]},
         "truth": {"type": "class", "label": answered.rows.labels[place]},
         "client": client,
-        "device": f"{client}-cam",
+        "device": device_of(shift, client),
         "severity": "major" if _draw(shift.name, place, "severity") % 4 == 0 else "minor",
         "observed_at": _text(at),
         "fields": {"place": PLACES[_draw(shift.name, place, "place") % len(PLACES)]},

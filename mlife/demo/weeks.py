@@ -1,8 +1,8 @@
 """
 The demo's calendar: sixteen weeks that end now, told in under a minute.
 
-Everything that happens in them carries the source `/mlife/simulation`. The calendar is anchored at the log's first event,
-so that a demo that was killed goes on in the same weeks.
+Everything that happens in them carries the source `/mlife/simulation`. The calendar is anchored at the log's first
+event, so that a demo that was killed goes on in the same weeks.
 """
 
 from __future__ import annotations

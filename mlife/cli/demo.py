@@ -1,0 +1,67 @@
+"""`mlife demo`: the whole loop on real data."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import click
+
+from mlife.cli.terminal import console, print_json, progress, with_home
+from mlife.core.errors import Refused
+
+if TYPE_CHECKING:
+    from mlife.runtime import Home
+
+
+@click.command("demo")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**31), help="Another seed gives other figures."
+)
+@click.option("--json", "as_json", is_flag=True, help="The last line is one JSON object.")
+@with_home
+def command(home: Home, seed: int, as_json: bool) -> None:
+    """
+    Run the whole loop on real data, and keep it in the home to look at.
+
+    Four models and two shifts: scikit-learn's digits at home, MNIST's in the field, then with their lower part covered.
+    A demo that was killed goes on where it was.
+    """
+    from mlife.cli.up import working
+    from mlife.demo.hands import Hands
+    from mlife.demo.loop import Loop
+    from mlife.demo.result import result_of, table_of
+    from mlife.demo.weeks import SOURCE, Calendar
+
+    started = time.monotonic()
+    first = home.ports.store.read(0, 1)
+    if first and first[0].draft.source != SOURCE:
+        raise Refused(
+            f"{home.settings.home} holds a log of its own, of {home.ports.store.head()} events",
+            remedy="choose another --home; the demo keeps to its own",
+        )
+    hands = Hands(home, seed, Calendar.of(home.ports.store))
+    with home.ports.locks.hold("demo") as held, ExitStack() as running:
+        if not held:
+            raise Refused("a demo is running in this home", remedy="wait for it, or choose another --home")
+        running.enter_context(home.running())
+        running.enter_context(working(home))
+        bar = running.enter_context(progress(shown=not as_json, words=True))
+        line = bar.add_task("", total=1.0)
+
+        def tell(share: float, sentence: str) -> None:
+            bar.update(line, completed=share, description=sentence)
+            if not as_json and not sys.stderr.isatty():
+                click.echo(f"{time.monotonic() - started:5.1f} s  {sentence}", err=True)
+
+        told = Loop(hands, tell).run()
+        home.runner.settle(60)
+        result = result_of(hands, told, time.monotonic() - started)
+    if as_json:
+        print_json(result)
+        return
+    console().print(table_of(result, told))
+    where = f" --home {home.settings.home}" if home.settings.home.name != ".mlife" else ""
+    click.echo(f"\nLook at it:  mlife up{where}   then open http://127.0.0.1:8000/")
