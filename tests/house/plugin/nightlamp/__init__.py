@@ -1,0 +1,1 @@
+"""Lights a lamp where a model fails in the dark: a sample of a package that extends MLife."""

@@ -1,0 +1,1 @@
+"""What follows from failures in the dark."""

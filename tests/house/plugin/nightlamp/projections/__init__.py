@@ -1,0 +1,1 @@
+"""When the table of lamps changes."""
