@@ -24,7 +24,7 @@ class Calendar:
     A clock that stands in the week that is being told, and moves on with real time inside it.
 
     Args:
-        start: the first moment of week 0, UTC.
+        start: the first moment of week 0, UTC, a full hour: the first event, minutes later, tells it again.
     """
 
     start: datetime
@@ -37,10 +37,10 @@ class Calendar:
         first = store.read(0, 1)
         now = SystemClock().now()
         if not first:
-            start = now - timedelta(weeks=WEEKS, hours=HOURS_BEFORE_NOW)
+            start = _hour(now - timedelta(weeks=WEEKS, hours=HOURS_BEFORE_NOW))
             return cls(start, start, now)
         (last,) = store.read(store.head() - 1, 1)
-        return cls(first[0].time, last.time, now)
+        return cls(_hour(first[0].time), last.time, now)
 
     def turn_to(self, week: float) -> None:
         """Stand at the beginning of *week* (from 0); never goes back."""
@@ -54,3 +54,7 @@ class Calendar:
     def now(self) -> datetime:
         """The moment that is being told, UTC."""
         return self._base + (SystemClock().now() - self._since)
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
