@@ -18,6 +18,7 @@ from mlife.cli.terminal import json_option, print_json, show, with_home
 from mlife.core.errors import NotFound
 from mlife.training import commands, views
 from mlife.training.live import LOG, live, log_since
+from mlife.training.states import Kind
 
 if TYPE_CHECKING:
     from mlife.core.command import Done
@@ -160,7 +161,7 @@ def _lines(t: views.TaskView) -> Iterator[tuple[str, str]]:
 @with_home
 def draft(
     home: Home,
-    kind: commands.Kind,
+    kind: Kind,
     group_ids: tuple[str, ...],
     name: str,
     system: str | None,
@@ -193,9 +194,7 @@ def draft(
 @click.option("--entry", "entry_point", required=True, help="module:function, or a command line in quotes.")
 @click.option("--group", "group_ids", multiple=True, help="All groups that it uses (default: those of the draft).")
 @click.option("--model", "model_ids", multiple=True, help="A model to test; a testing task needs one; repeatable.")
-@click.option(
-    "--parent", "parents", multiple=True, help="A model that the new one replaces (default: the deployed)."
-)
+@click.option("--parent", "parents", multiple=True, help="A model that the new one replaces (default: the deployed).")
 @click.option("--param", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter; JSON or plain text.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--workdir", type=click.Path(file_okay=False), help="Where the code runs (default: here).")

@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 
-from mlife.core.command import Given, State
+from mlife.core.command import Given
 from mlife.core.errors import Invalid, NotFound, Refusal, Refused, shortened
 from mlife.core.events import Event
 from mlife.training.entry_point import read_entry_point
@@ -29,8 +29,8 @@ from mlife.training.events import (
     TaskQueued,
     TaskStarted,
 )
+from mlife.training.states import Group, Kind, Model, TaskState
 
-Kind = Literal["training", "testing"]
 Sample = tuple[str, str, str, float | None]
 """SHA-256, truth label, predicted label, score."""
 
@@ -39,81 +39,6 @@ TRIES = 3
 
 LARGEST_PARAMETERS = 64_000
 OPEN = ("draft", "queued", "running")
-
-
-class TaskState(State):
-    """
-    A task as decisions see it.
-
-    Attributes:
-        state: empty, or `draft`, `queued`, `running`, `done`, `failed`, `cancelled`.
-        attempt: of the last start, over all of its life. tries: starts since it was last queued.
-    """
-
-    category = "task"
-
-    def __init__(self, id: str) -> None:
-        super().__init__(id)
-        self.state = ""
-        self.kind: Kind = "training"
-        self.name = ""
-        self.group_ids: tuple[str, ...] = ()
-        self.system: str | None = None
-        self.function: str | None = None
-        self.iteration_id: str | None = None
-        self.queued: TaskQueued | None = None
-        self.attempt = 0
-        self.tries = 0
-
-    def apply(self, event: Event) -> None:
-        """Where the task stands after *event*."""
-        match event:
-            case TaskDrafted():
-                self.state, self.kind, self.name, self.group_ids = "draft", event.kind, event.name, event.group_ids
-                self.system, self.function, self.iteration_id = event.system, event.function, event.iteration_id
-            case TaskQueued():
-                self.state, self.queued, self.group_ids, self.tries = "queued", event, event.group_ids, 0
-            case TaskStarted():
-                self.state, self.attempt, self.tries = "running", event.attempt, self.tries + 1
-            case TaskFinished():
-                self.state = "done"
-            case TaskFailed():
-                self.state = "failed"
-            case TaskCancelled():
-                self.state = "cancelled"
-
-
-class Group(State):
-    """A frozen group. Its events belong to the data feature, so they are known by name."""
-
-    category = "group"
-
-    def __init__(self, id: str) -> None:
-        super().__init__(id)
-        self.purpose = ""
-        self.name = ""
-
-    def apply(self, event: Event) -> None:
-        """Take its purpose from the event that sealed it."""
-        if event.declared.name == "mlife.document.grouped":
-            self.purpose, self.name = getattr(event, "purpose", ""), getattr(event, "name", "")
-
-
-class Model(State):
-    """A model that a task trained, or that was adopted (an event of the serving feature)."""
-
-    category = "model"
-
-    def __init__(self, id: str) -> None:
-        super().__init__(id)
-        self.function: tuple[str | None, str | None] = (None, None)
-        self.sha256 = ""
-
-    def apply(self, event: Event) -> None:
-        """Take what it is from the event that made it."""
-        if event.declared.name in {"mlife.model.trained", "mlife.model.added"}:
-            self.sha256 = getattr(event, "sha256", "")
-            self.function = getattr(event, "system", None), getattr(event, "function", None)
 
 
 # ── people ───────────────────────────────────────────────────────────────────────────────────────
@@ -233,11 +158,13 @@ def retry_task(given: Given, *, task_id: str) -> list[Event]:
 # ── workers ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def lease_task(given: Given, *, task_id: str, worker: str, files: dict[str, str] | None = None) -> list[Event]:
+def lease_task(
+    given: Given, *, task_id: str, worker: str, files: dict[str, str] | None = None, tries: int = TRIES
+) -> list[Event]:
     """
     Begin an attempt. The caller holds the task's lock, so an attempt that seems to run was killed, or its worker was.
 
-    After three attempts without an end, the task fails instead.
+    After *tries* attempts without an end, the task fails instead.
 
     Args:
         files: what the attempt before left (its log), kept if the task fails.
@@ -245,7 +172,7 @@ def lease_task(given: Given, *, task_id: str, worker: str, files: dict[str, str]
     task = _known(given, task_id)
     if task.state not in {"queued", "running"}:
         raise Refused(f"task {task_id} is {task.state}", remedy="there is nothing to run")
-    if task.tries >= TRIES:
+    if task.tries >= tries:
         why = f"it was killed {task.tries} times before it ended (kill -9, out of memory, or the machine stopped)"
         end = TaskFailed(
             task_id=task_id, attempt=task.attempt, error=why, files=files or {}, iteration_id=task.iteration_id

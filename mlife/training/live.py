@@ -169,8 +169,8 @@ class LiveLog:
         said = _PROGRESS_LINE.fullmatch(line.rstrip(b"\r"))
         if said is not None and self._moved(said[1], said[2] or b""):
             return
-        text = line.decode("utf-8", "replace").strip()
-        if text:
+        text = line.decode("utf-8", "replace").rstrip()
+        if text.strip():
             self.tail.append(shortened(text, 300))
 
     def _moved(self, share: bytes, text: bytes) -> bool:

@@ -73,6 +73,22 @@ def run(
     Raises:
         Invalid: *workdir* is no folder.
     """
+    spec = _spec(entry, folder, workdir)
+    begun = time.monotonic()
+    child = _started(spec, folder, workdir, environment)
+    try:
+        why = _listen(child, log, begun + limit, interrupted)
+    finally:
+        _kill_group(child)
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                pipe.close()
+    seconds = round(time.monotonic() - begun, 3)
+    return Ended(why, exit_of(folder)[0] if why == "ended" else None, seconds)
+
+
+def _spec(entry: EntryPoint, folder: Path, workdir: Path) -> Path:
+    """What `launch.py` is told, in a file."""
     if not workdir.is_dir():
         raise Invalid(
             f"the working folder {workdir} is not there", remedy="start the task with a folder of this machine"
@@ -90,10 +106,13 @@ def run(
             }
         )
     )
-    begun = time.monotonic()
+    return spec
+
+
+def _started(spec: Path, folder: Path, workdir: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     with (folder / ALIVE).open("wb") as alive:
         fcntl.flock(alive, fcntl.LOCK_EX)
-        child = subprocess.Popen(  # noqa: S603 - running the user's code is what a task is for
+        return subprocess.Popen(  # noqa: S603 - running the user's code is what a task is for
             [sys.executable, "-P", launch.__file__, str(spec)],
             stdin=subprocess.PIPE,  # held open for as long as this process lives
             stdout=subprocess.PIPE,
@@ -104,15 +123,6 @@ def run(
             pass_fds=(alive.fileno(),),
             bufsize=0,
         )
-    try:
-        why = _listen(child, log, begun + limit, interrupted)
-    finally:
-        _kill_group(child)
-        for pipe in (child.stdin, child.stdout):
-            if pipe is not None:
-                pipe.close()
-    seconds = round(time.monotonic() - begun, 3)
-    return Ended(why, exit_of(folder)[0] if why == "ended" else None, seconds)
 
 
 def _listen(

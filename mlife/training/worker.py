@@ -15,9 +15,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +25,14 @@ from mlife.core.command import Executor
 from mlife.core.errors import Conflict, HomeUnusable, MLifeError, Refused, Unavailable
 from mlife.core.handler import Ports
 from mlife.training import process
-from mlife.training.commands import TaskState, fail_task, finish_task, lease_task, release_task
+from mlife.training.attempt import Attempt, counted, key_of, last_lines, sentence_of, writing
+from mlife.training.commands import TRIES, fail_task, finish_task, lease_task, release_task
 from mlife.training.entry_point import read_entry_point
-from mlife.training.events import TaskCancelled, TaskQueued, TaskStarted
+from mlife.training.events import TaskCancelled, TaskStarted
 from mlife.training.live import LOG, LOG_LIMIT, LiveLog, run_folder
 from mlife.training.manifest import MANIFEST, Prepared, prepare
-from mlife.training.outputs import Left, check, keep
+from mlife.training.outputs import check, keep
+from mlife.training.states import TaskState
 from mlife.training.views import waiting_tasks
 
 log = logging.getLogger("mlife.tasks")
@@ -52,26 +52,6 @@ KILLED = {None, 137}
 """Exit codes of code that was killed; it is begun again."""
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """One attempt at one task, held by this worker."""
-
-    task: TaskState
-    number: int
-    folder: Path
-
-    @property
-    def queued(self) -> TaskQueued:
-        """How the task was started."""
-        assert self.task.queued is not None  # a leased task was queued
-        return self.task.queued
-
-    @property
-    def output(self) -> Path:
-        """Where the code leaves its results."""
-        return self.folder / "output"
-
-
 class TaskWorker:
     """
     Runs tasks of one home.
@@ -80,6 +60,7 @@ class TaskWorker:
         folder: where attempts are run; `<home>/runs`.
         parallel: tasks at the same time.
         see: makes the log up to a position visible to reads, where no runner does it (a command line).
+        tries: how often a task is begun before the kills count as its own fault.
         log_limit: bytes of a log that are kept.
     """
 
@@ -92,6 +73,7 @@ class TaskWorker:
         parallel: int = 1,
         see: Callable[[int], None] | None = None,
         time_limit: float = TIME_LIMIT,
+        tries: int = TRIES,
         log_limit: int = LOG_LIMIT,
     ) -> None:
         self._ports = ports
@@ -101,6 +83,7 @@ class TaskWorker:
         self._parallel = max(1, parallel)
         self._see = see
         self._time_limit = time_limit
+        self._tries = tries
         self._log_limit = log_limit
         self._busy: dict[str, threading.Thread] = {}
         self._not_before: dict[str, float] = {}
@@ -241,7 +224,7 @@ class TaskWorker:
         """The next attempt; None if the task failed because there were too many."""
         before = run_folder(self._runs, task.id, task.attempt)
         files = self._kept(before) if task.state == "running" else {}
-        done = self._as(task)(lease_task, task_id=task.id, worker=self.name, files=files)
+        done = self._as(task)(lease_task, task_id=task.id, worker=self.name, files=files, tries=self._tries)
         state = self._state(task.id)
         if not isinstance(done.events[0], TaskStarted):
             return None
@@ -250,7 +233,7 @@ class TaskWorker:
 
     def _run(self, attempt: Attempt, stop: threading.Event) -> bool:
         queued = attempt.queued
-        with _writing(self._runs):
+        with writing(self._runs):
             shutil.rmtree(self._runs / attempt.task.id, ignore_errors=True)
             attempt.output.mkdir(parents=True)
             live = LiveLog(attempt.folder, attempt.number, limit=self._log_limit)
@@ -299,7 +282,7 @@ class TaskWorker:
                 log.warning("task %s: the code of attempt %d was killed", task_id, attempt.number)
                 return True
             case _ if ended.code:
-                self._fail(attempt, _sentence(ended.code, tail or _last_lines(attempt.folder)), ended.seconds)
+                self._fail(attempt, sentence_of(ended.code, tail or last_lines(attempt.folder)), ended.seconds)
             case _:
                 self._finish(attempt, ended.seconds)
         return False
@@ -320,7 +303,7 @@ class TaskWorker:
             return
         self._add_config(attempt)
         self._as(attempt.task).under(
-            _key(attempt, "finish"),
+            key_of(attempt, "finish"),
             finish_task,
             task_id=attempt.task.id,
             attempt=attempt.number,
@@ -332,11 +315,11 @@ class TaskWorker:
             results=left.results,
         )
         self._remove(attempt.task.id)
-        log.info("task %s is done after %.1f s%s", attempt.task.id, seconds, _tested(left))
+        log.info("task %s is done after %.1f s%s", attempt.task.id, seconds, counted(left))
 
     def _fail(self, attempt: Attempt, error: str, seconds: float) -> None:
         self._as(attempt.task).under(
-            _key(attempt, "fail"),
+            key_of(attempt, "fail"),
             fail_task,
             task_id=attempt.task.id,
             attempt=attempt.number,
@@ -371,7 +354,7 @@ class TaskWorker:
             "models": list(queued.model_ids),
             "python": sys.version.split()[0],
         }
-        with _writing(attempt.output):
+        with writing(attempt.output):
             (attempt.output / "config.json").write_bytes(orjson.dumps(said, option=orjson.OPT_INDENT_2))
 
     def _as(self, task: TaskState) -> Executor:
@@ -383,36 +366,3 @@ class TaskWorker:
 
 def _lock(task_id: str) -> str:
     return f"tasks/{task_id}"
-
-
-def _key(attempt: Attempt, what: str) -> str:
-    return f"task:{attempt.task.id}:{attempt.number}:{what}"
-
-
-def _sentence(code: int, tail: list[str]) -> str:
-    how = f"was ended by signal {code - 128}" if code > 128 else f"ended with exit code {code}"
-    return "\n".join([f"the code {how}", *tail])
-
-
-def _last_lines(folder: Path) -> list[str]:
-    """The end of a log that an earlier worker wrote."""
-    try:
-        with (folder / LOG).open("rb") as f:
-            f.seek(max(0, f.seek(0, os.SEEK_END) - 4_000))
-            return [line for line in f.read().decode("utf-8", "replace").splitlines() if line.strip()][-12:]
-    except OSError:
-        return []
-
-
-def _tested(left: Left) -> str:
-    return f", {sum(len(r.samples) for r in left.results)} results" if left.results else ""
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as e:
-        raise HomeUnusable(
-            f"{folder} can't be written ({e.strerror})", remedy="free some space, or make it writable"
-        ) from e

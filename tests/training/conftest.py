@@ -14,7 +14,7 @@ from mlife.core.command import Given
 from mlife.core.events import Event
 from mlife.data.events import DocumentGrouped, GroupRowsFrozen
 from mlife.runtime import Home
-from mlife.training import commands
+from mlife.training import commands, states
 from mlife.training.worker import TaskWorker
 from tests.conftest import drain
 
@@ -111,7 +111,7 @@ def sealed(given: Given, *, group_id: str, purpose: str, task_id: str, rows: lis
             purpose=purpose,
             system="post",
             function="letters",
-            documents={"doc-1": given(commands.Group, group_id).version},
+            documents={"doc-1": given(states.Group, group_id).version},
             rows=len(rows),
             by_class=by_class,
             digest=hashlib.sha256(repr(rows).encode()).hexdigest(),

@@ -14,6 +14,7 @@ from mlife.core.errors import Invalid, Refusal, shortened
 from mlife.core.events import Event
 from mlife.training import commands, views
 from mlife.training.pages.shown import Hands, the_task
+from mlife.training.states import Kind
 from mlife.ui import see
 
 router = APIRouter()
@@ -70,7 +71,7 @@ def _answer(done: Done, task_id: str) -> dict[str, Any]:
 @router.post("/tasks", include_in_schema=False)
 def draft_form(
     hands: Hands,
-    kind: Annotated[commands.Kind, Form()],
+    kind: Annotated[Kind, Form()],
     group_ids: Annotated[list[str] | None, Form()] = None,
     name: Annotated[str, Form()] = "",
 ) -> Response:

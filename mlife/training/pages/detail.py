@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -11,9 +12,10 @@ from starlette.responses import Response
 
 from mlife.core.projection import Reader
 from mlife.core.statistics import wilson_interval
-from mlife.training import commands, views
+from mlife.training import views
 from mlife.training.pages.live import log_of
-from mlife.training.pages.shown import Hands, as_json, live_of, the_task, tile
+from mlife.training.pages.shown import Hands, as_json, live_of, names_of, the_task, tile
+from mlife.training.states import Kind
 from mlife.training.views import Comparison, Score, TaskView
 from mlife.ui import Cell, Interval, answer, comparison, matrix, page, render
 
@@ -24,7 +26,7 @@ TAIL = 300
 
 
 @router.get("/tasks/draft", include_in_schema=False)
-def draft(request: Request, hands: Hands, kind: commands.Kind = "testing") -> Response:
+def draft(request: Request, hands: Hands, kind: Kind = "testing") -> Response:
     """The form for a draft by hand."""
     with hands.read() as read:
         usable = [g for g in views.groups(read) if (g.purpose == "testing") == (kind == "testing")]
@@ -41,6 +43,7 @@ def show_task(request: Request, hands: Hands, task_id: str) -> Response:
         beside = _beside(read, task)
         facts = _facts(read, task)
         newer, older = views.neighbours(read, task)
+        names = names_of(views.models(read, [*{s.model_id for s in scores}, *(o for _, o, _ in beside)]))
     seen = live_of(request, task)
     data = {**as_json(task, seen), "scores": [{**asdict(s), "accuracy": s.accuracy} for s in scores]}
     lines, log_end, log_live = log_of(request, hands, task)
@@ -51,11 +54,12 @@ def show_task(request: Request, hands: Hands, task_id: str) -> Response:
         shown=task,
         live=seen,
         found=found,
-        chart=_chart(task, scores) if scores else None,
+        chart=_chart(task, scores, names) if scores else None,
+        names=names,
         beside=beside,
         life=_life(task),
         facts=facts,
-        log_lines=lines if log_live else lines[-TAIL:],
+        log_lines=lines[-TAIL:],
         log_end=log_end,
         log_live=log_live,
         before=f"/tasks/{newer}" if newer else None,
@@ -104,13 +108,13 @@ def _found(read: Reader, task: TaskView, score: Score) -> dict[str, Any]:
     }
 
 
-def _chart(task: TaskView, scores: list[Score]) -> Any:
+def _chart(task: TaskView, scores: list[Score], names: Mapping[str, str]) -> Any:
     results = {}
     for s in scores:
         low, high = wilson_interval(s.correct, s.size)
         href = f"/tasks/{task.task_id}/samples?model={s.model_id}&group={s.group_id}&wrong=1"
-        results[s.group_name, s.model_id] = Interval(s.accuracy, low, high, s.size, href)
-    groups, models = dict.fromkeys(s.group_name for s in scores), dict.fromkeys(s.model_id for s in scores)
+        results[s.group_name, names.get(s.model_id, s.model_id)] = Interval(s.accuracy, low, high, s.size, href)
+    groups, models = dict.fromkeys(g for g, _ in results), dict.fromkeys(m for _, m in results)
     return comparison("Right on each test group", list(groups), list(models), results)
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from mlife.core.projection import Reader
-from mlife.core.query import QueryError, narrow, parse, without
+from mlife.core.query import Page, QueryError, narrow, parse, without
 from mlife.training import views
 from mlife.training.pages.shown import Hands, as_json, live_of
 from mlife.training.views import TaskView
@@ -32,16 +32,8 @@ def list_tasks(
     view: str = "list",
 ) -> Response:
     """Tasks that the query asks for, the last changed first, with counts by state, kind and function."""
-    error = None
     now = hands.home.do.clock.now()
-    try:
-        asked = views.tasks_page(q, now=now, sort=sort, after=after, limit=limit)
-        readable = str(parse(q))
-    except QueryError as e:
-        if request.url.path.startswith("/api/") or e.part != "query":
-            raise
-        error = (f"{e.problem}. {e.expected}", e.position)
-        asked, readable = views.tasks_page("", now=now), ""
+    asked, readable, error = _read_query(request, q, now, sort=sort, after=after, limit=limit)
     with hands.read() as read:
         cut, found, total = views.tasks(read, asked)
         counted = {
@@ -74,6 +66,19 @@ def list_tasks(
         running=any(t.state in {"queued", "running"} for t in found),
         facets_shown=_facets(request, readable, counted),
     )
+
+
+def _read_query(
+    request: Request, q: str, now: datetime, *, sort: str | None, after: str | None, limit: int
+) -> tuple[Page, str, tuple[str, int] | None]:
+    """The page asked for; a person's slip of the pen gives all tasks, and what is wrong at which character."""
+    try:
+        asked = views.tasks_page(q, now=now, sort=sort, after=after, limit=limit)
+        return asked, str(parse(q)), None
+    except QueryError as e:
+        if request.url.path.startswith("/api/") or e.part != "query":
+            raise
+        return views.tasks_page("", now=now), "", (f"{e.problem}. {e.expected}", e.position)
 
 
 def _on_board(read: Reader, q: str, state: str, now: datetime) -> list[TaskView]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import os
 import re
 from typing import Any
 from urllib.parse import quote
@@ -62,10 +63,11 @@ def log_of(request: Request, hands: Hands, task: TaskView, after: int = 0) -> tu
     is_live = task.state == "running"
     if LOG in task.files and not is_live:
         with hands.ports.blobs.open(task.files[LOG]) as f:
-            found = lines_after(f, after, AT_ONCE)
+            found = lines_after(f, max(after, f.seek(0, os.SEEK_END) - AT_ONCE), AT_ONCE)
     else:
         found = log_since(runs_of(request), task.task_id, task.attempt, after, AT_ONCE) or (b"", after)
-    return found[0].decode("utf-8", "replace").splitlines(), found[1], is_live
+    lines = found[0].decode("utf-8", "replace").splitlines()
+    return [line for line in lines if not line.startswith("MLIFE progress ")], found[1], is_live  # the bar shows those
 
 
 @router.get("/api/v1/tasks/{task_id}/log", response_class=Response)

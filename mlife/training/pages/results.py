@@ -8,10 +8,12 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from mlife.core.errors import Invalid, NotFound, Refusal, shortened
+from mlife.core.judgement.verdicts import shown_p
+from mlife.core.projection import Reader
 from mlife.core.statistics import mcnemar_exact
 from mlife.training import views
-from mlife.training.pages.shown import FILE_PAGE, THUMBNAIL, Hands, report_link, the_task, tile
-from mlife.training.views import Change, Comparison, Result
+from mlife.training.pages.shown import FILE_PAGE, THUMBNAIL, Hands, names_of, report_link, the_task, tile
+from mlife.training.views import Change, Comparison, ModelFacts, Result, TaskView
 from mlife.ui import answer, page, with_query
 
 router = APIRouter()
@@ -79,13 +81,9 @@ def compare(
         raise Invalid("the state can't be read", refusals=(refusal,))
     place = (after.partition("/")[0], after.partition("/")[2])
     with hands.read() as read:
-        known = {m.model_id: m for m in views.models(read, [model, other])}
-        for wanted in (model, other):
-            if wanted not in known:
-                raise NotFound(f"there is no model {wanted}", remedy="choose one of the models' list")
+        known = _known(read, model, other)
         counted = views.compare_models(read, model, other)
         rows = views.changed_rows(read, model, other, state=state, group_id=group, after=place, limit=TILES + 1)
-        others = [m for m in views.models(read) if m.model_id not in {model, other}]
         source = known[model].task_id
         task = views.task(read, source) if source else None
     last = rows[TILES - 1] if len(rows) > TILES else None
@@ -103,25 +101,33 @@ def compare(
         "training/compare.html",
         data,
         counted=counted,
-        names={m: known[m].name for m in (model, other)},
-        known=known,
+        names=names_of(list(known.values())),
         states=views.STATES,
         total={s: sum(c.count(s) for c in counted if group in {None, c.group_id}) for s in views.STATES},
-        tiles=[
-            {
-                "change": c,
-                "src": THUMBNAIL.format(c.sha256),
-                "href": FILE_PAGE.format(c.sha256),
-                "alt": f"a {c.truth}",
-                "report": "" if c.label == c.truth else report_link(task, model, _result(c)),
-            }
-            for c in rows[:TILES]
-        ],
+        tiles=[_tile(task, model, c) for c in rows[:TILES]],
         group=group,
-        others=others,
-        p_value=mcnemar_exact,
+        p_of=lambda c: shown_p(mcnemar_exact(c.broken, c.fixed)),
         more=with_query(request, after=more) if more else None,
     )
+
+
+def _known(read: Reader, *model_ids: str) -> dict[str, ModelFacts]:
+    known = {m.model_id: m for m in views.models(read, model_ids)}
+    for wanted in model_ids:
+        if wanted not in known:
+            raise NotFound(f"there is no model {wanted}", remedy="choose one of the models' list")
+    return known
+
+
+def _tile(task: TaskView | None, model_id: str, change: Change) -> dict[str, object]:
+    result = Result(change.sha256, change.truth, change.label, change.score, change.label == change.truth)
+    return {
+        "change": change,
+        "src": THUMBNAIL.format(change.sha256),
+        "href": FILE_PAGE.format(change.sha256),
+        "alt": f"a {change.truth}",
+        "report": "" if result.correct else report_link(task, model_id, result),
+    }
 
 
 def _counts(c: Comparison) -> dict[str, object]:
@@ -135,7 +141,3 @@ def _counts(c: Comparison) -> dict[str, object]:
         "kept": c.kept,
         "p_value": mcnemar_exact(c.broken, c.fixed),
     }
-
-
-def _result(c: Change) -> Result:
-    return Result(c.sha256, c.truth, c.label, c.score, c.label == c.truth)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from mlife.core.errors import NotFound
 from mlife.core.projection import Reader
 from mlife.training import views
 from mlife.training.live import Live, live
-from mlife.training.views import Result, TaskView
+from mlife.training.views import ModelFacts, Result, TaskView
 from mlife.ui.doing import Doing, doing
 
 Hands = Annotated[Doing, Depends(doing)]
@@ -53,9 +54,10 @@ def as_json(task: TaskView, seen: Live | None = None) -> dict[str, Any]:
     return {**asdict(task), "progress": progress}
 
 
-def files_of(shas: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Page and thumbnail of files."""
-    return {sha: {"href": FILE_PAGE.format(sha), "src": THUMBNAIL.format(sha)} for sha in shas}
+def names_of(models: Sequence[ModelFacts]) -> dict[str, str]:
+    """What to call each model: its name, with its id where another one is called the same."""
+    same = Counter(m.name for m in models)
+    return {m.model_id: m.name if same[m.name] == 1 else f"{m.name} {m.model_id}" for m in models}
 
 
 @dataclass(frozen=True, slots=True)
