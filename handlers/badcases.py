@@ -27,7 +27,12 @@ def about(r: Recorded[Any]) -> str:
     return f"{r.event.system or ''}/{r.event.function or ''}"
 
 
-@handler("badcases.raise_alarm", on=BadcaseReported, latest_per=about)
+def about_version(r: Recorded[BadcaseReported]) -> str:
+    """The version of a function that a report is about."""
+    return f"{r.event.system}/{r.event.function}/{r.event.version}"
+
+
+@handler("badcases.raise_alarm", on=BadcaseReported, latest_per=about_version)
 def raise_an_alarm(fact: Recorded[BadcaseReported], do: Do) -> None:
     """
     All new badcases of a version of a function are one alarm, and the version alarms again only after it was seen.
@@ -36,6 +41,8 @@ def raise_an_alarm(fact: Recorded[BadcaseReported], do: Do) -> None:
     """
     e = fact.event
     with do.read() as read:
+        if seen.alarm_waits(read, e.system, e.function, e.version):
+            return  # a flood of reports asks this often, and gathering a wave takes long
         waves = [w for w in seen.waves(read, e.system, e.function) if worth_an_alarm(w)]
         usual = {w.version: seen.usual_rate(read, e.system, e.function, w.version) for w in waves}
     for wave in waves:

@@ -28,6 +28,9 @@ log = logging.getLogger("mlife.runner")
 LIVE_RUN = 4_000
 """Events in one transaction while following; small enough that readers see news soon."""
 
+FLOOD_SECONDS = 2.0
+"""In a flood, how long handlers that want the latest fact of each key wait for later ones; projections go on."""
+
 TRIES = 3
 BACKOFF = (0.05, 0.25)
 """Seconds before the second and the third try."""
@@ -38,6 +41,14 @@ HOLD_SECONDS = 0.5
 
 TIMER_REST = (60.0, 5.0)
 """Seconds until a timer looks at a row again: after success (it should be gone by then), and after a fault."""
+
+
+@dataclass
+class _Gathered:
+    """What a handler with `latest_per` has not handled yet: the latest facts of the events up to *reached*."""
+
+    reached: int
+    facts: Sequence[Recorded[Event]] = ()
 
 
 @dataclass
@@ -96,6 +107,9 @@ class Runner:
         self._positions: dict[str, int] | None = None
         self._parked: dict[str, set[str]] = {}
         self._held: dict[str, float] = {}
+        self._gathered: dict[str, _Gathered] = {}
+        self._flooded = False
+        self._act_at = 0.0
         self._timers_at = 0.0
         self._timers_rest: dict[tuple[Any, ...], float] = {}
 
@@ -156,7 +170,7 @@ class Runner:
 
     def project(self, *, limit: int) -> bool:
         """Bring every projection one run further. True if any moved."""
-        moved = False
+        moved = self._flooded = False
         for projection in list(projections.values()):
             standing = self._standing(projection)
             if standing.state != "live":
@@ -165,6 +179,7 @@ class Runner:
             if events:
                 self._apply(projection, standing, events)
                 moved = True
+                self._flooded = self._flooded or len(events) >= limit
         if moved:
             self.ports.views.notify()
         return moved
@@ -209,16 +224,42 @@ class Runner:
         seen = min(moving) if moving else self.ports.store.head()
         groups: dict[int, list[Handler]] = {}
         for h in handlers.values():
-            if positions[h.name] < seen and self._held.get(h.name, 0.0) <= time.monotonic():
-                groups.setdefault(positions[h.name], []).append(h)
+            after = self._gathered[h.name].reached if h.name in self._gathered else positions[h.name]
+            if after < seen and self._held.get(h.name, 0.0) <= time.monotonic():
+                groups.setdefault(after, []).append(h)
         for after, group in sorted(groups.items()):
             events = [r for r in self._events(after, LIVE_RUN) if r.position <= seen]
             for h in group if events else ():
-                reached = self._handle_run(h, events, positions)
-                if reached > positions[h.name]:
+                if h.latest_per is not None:
+                    self._gather(h, after, events)
+                    busy = True
+                elif (reached := self._handle_run(h, events, positions)) > positions[h.name]:
                     self._move(h.name, reached, positions)
                     busy = True
-        return busy
+        return self._handle_gathered(positions) or busy
+
+    def _gather(self, h: Handler, after: int, events: Sequence[Recorded[Event]]) -> None:
+        """Keep the latest facts for *h*, across runs: what it looks at, it looks at once for all of them."""
+        gathered = self._gathered.setdefault(h.name, _Gathered(after))
+        gathered.facts = h.facts([*gathered.facts, *events])
+        gathered.reached = events[-1].position
+
+    def _handle_gathered(self, positions: dict[str, int]) -> bool:
+        """Let handlers have what was gathered, unless more is coming in and they had some just now."""
+        if not self._gathered or (self._flooded and time.monotonic() < self._act_at):
+            return False
+        gathered, self._gathered = self._gathered, {}
+        for name, mine in gathered.items():
+            if self._held.get(name, 0.0) > time.monotonic():
+                self._gathered[name] = mine
+                continue
+            reached = self._handle_run(handlers[name], mine.facts, positions) if mine.facts else mine.reached
+            if not mine.facts or reached == mine.facts[-1].position:
+                reached = mine.reached
+            if reached > positions[name]:
+                self._move(name, reached, positions)
+        self._act_at = time.monotonic() + FLOOD_SECONDS
+        return True
 
     def _handler_positions(self) -> dict[str, int]:
         if self._positions is None:

@@ -138,6 +138,14 @@ class Wave:
     requests: int | None
 
 
+def alarm_waits(read: Reader, system: str, function: str, version: str) -> bool:
+    """Is there an alarm about the version that nobody has acknowledged?"""
+    waiting = select(a.number).where(
+        a.system == system, a.function == function, a.version == version, a.acknowledged_at.is_(None)
+    )
+    return read.one(waiting.limit(1)) is not None
+
+
 def waves(read: Reader, system: str, function: str) -> list[Wave]:
     """By version: badcases first reported after the last alarm about the function, most reports first."""
     after = int(read.value(select(func.max(a.number)).where(a.system == system, a.function == function)) or 0)
@@ -201,6 +209,7 @@ __all__ = [
     "Answering",
     "JudgedBadcase",
     "Wave",
+    "alarm_waits",
     "answering",
     "files_on",
     "functions_judged",
