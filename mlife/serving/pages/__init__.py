@@ -5,10 +5,10 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 
 from mlife.serving import views
-from mlife.serving.pages.acting import router as acting
-from mlife.serving.pages.deployments import router as deployments
-from mlife.serving.pages.inference import router as inference
-from mlife.serving.pages.models import router as models
+from mlife.serving.pages.acting import router as acting_routes
+from mlife.serving.pages.deployments import router as deployments_routes
+from mlife.serving.pages.inference import router as inference_routes
+from mlife.serving.pages.models import router as models_routes
 from mlife.ui import look, rail, templates_from
 
 templates_from("serving", Path(__file__).parent.parent / "templates")
@@ -33,5 +33,5 @@ rail("Models", "/models", order=40, count=_models)
 rail("Deployments", "/deployments", order=45, count=_deployments)
 
 router = APIRouter()
-for part in (models, deployments, acting, inference):
+for part in (models_routes, deployments_routes, acting_routes, inference_routes):
     router.include_router(part)
