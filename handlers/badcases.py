@@ -24,12 +24,12 @@ AGAIN_SHARE = 0.5
 
 def about(r: Recorded[Any]) -> str:
     """The function that a fact is about; empty after the slash: all of its system."""
-    return f"{r.event.system or ''}/{r.event.function or ''}"
+    return f"{r.json.get('system') or ''}/{r.json.get('function') or ''}"
 
 
 def about_version(r: Recorded[BadcaseReported]) -> str:
     """The version of a function that a report is about."""
-    return f"{r.event.system}/{r.event.function}/{r.event.version}"
+    return f"{r.json['system']}/{r.json['function']}/{r.json['version']}"
 
 
 @handler("badcases.raise_alarm", on=BadcaseReported, latest_per=about_version)

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-import orjson
 from mlife.projections.badcases import badcases
 from mlife.projections.badcases_priority import weigh
 from mlife.projections.badcases_standing import restate
@@ -53,7 +52,7 @@ def take_reports(run: Sequence[Recorded[BadcaseReported]], tx: Tx) -> None:
     rows: list[JSON] = []
     words: list[tuple[int, str]] = []
     for recorded in run:
-        report = orjson.loads(recorded.draft.data)
+        report = recorded.json
         row = _row(recorded.position, report)
         rows.append(row)
         counted.add(row, report["fingerprint"], report["fingerprint_version"])
@@ -220,7 +219,7 @@ def count_traffic(run: Sequence[Recorded[TrafficCounted]], tx: Tx) -> None:
     """One row an interval, totals by version; priorities of the functions depend on them."""
     rows = []
     for recorded in run:
-        counted = orjson.loads(recorded.draft.data)
+        counted = recorded.json
         rows.append(
             {
                 "number": recorded.position,
