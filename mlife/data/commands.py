@@ -18,6 +18,7 @@ from pydantic import Field
 from mlife.core.command import Given, State
 from mlife.core.errors import NotFound, Refused
 from mlife.core.events import Event, canonical_json
+from mlife.core.names import test_document_id as test_document_id  # noqa: PLC0414 - found here too
 from mlife.data.analysis import classes_of
 from mlife.data.events import (
     ROWS_IN_EVENT,
@@ -90,11 +91,6 @@ class Request(State):
                 self.answers.add(event.document_id)
             case CollectionClosed():
                 self.closed = True
-
-
-def test_document_id(system: str, function: str) -> str:
-    """The id of a function's test document."""
-    return f"doc-test-{hashlib.sha256(f'{system}/{function}'.encode()).hexdigest()[:12]}"
 
 
 def import_document(

@@ -194,7 +194,7 @@ def _named(read: Reader, rows: list[JSON], purpose: str) -> list[JSON]:
             [r for r in named if r.get("annotation") is None],
             len(named),
             "have no annotation to test against",
-            "label them, or leave such rows out with the query annotation:*",
+            "label them, or leave such rows out with the query annotation:any",
         )
     return [r if r["md5"] else {**r, "md5": stored[r["sha256"]].md5} for r in named]
 

@@ -68,7 +68,7 @@ class RowView:
     md5: str
     sha256: str | None
     label: str | None
-    file_type: str
+    file_type: str | None
     size: int | None
     stored: bool
     media_type: str | None = None

@@ -52,7 +52,7 @@ def analyse(read: Reader, condition: ColumnElement[bool]) -> Statistics:
             func.count(),
             func.count(func.distinct(func.coalesce(rows.c.sha256, rows.c.md5))),
             func.count(func.distinct(rows.c.document_id)),
-            func.coalesce(func.sum(case((rows.c.annotation_type == "", 1), else_=0)), 0),
+            func.coalesce(func.sum(case((rows.c.annotation_type.is_(None), 1), else_=0)), 0),
             func.coalesce(func.sum(rows.c.size), 0),
         ).where(condition)
     )
@@ -90,7 +90,7 @@ def _types(read: Reader, condition: ColumnElement[bool]) -> dict[str, int]:
         .order_by(func.count().desc(), rows.c.file_type)
         .limit(MOST)
     )
-    return dict(map(values, found))
+    return {kind or "": count for kind, count in map(values, found)}
 
 
 def _sizes(read: Reader, condition: ColumnElement[bool]) -> dict[str, int]:
