@@ -93,6 +93,7 @@ def report_link(task: TaskView | None, model_id: str, result: Result) -> str:
     said: dict[str, Any] = {
         "system": task.system if task else None,
         "function": task.function if task else None,
+        "version": model_id,  # a model under test has no version that devices report
         "model_id": model_id,
         "task_id": task.task_id if task else None,
         "sha256": result.sha256,
