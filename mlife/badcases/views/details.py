@@ -8,8 +8,9 @@ from typing import Any
 import orjson
 from sqlalchemy import func, select
 
+from mlife.badcases.views.lists import report_views
 from mlife.badcases.views.models import active, behind, requests_of
-from mlife.badcases.views.rows import Pin, VerdictView, VersionCount
+from mlife.badcases.views.rows import Pin, ReportView, VerdictView, VersionCount
 from mlife.badcases.views.tables import (
     badcase_models,
     badcase_pins,
@@ -177,3 +178,9 @@ def report_place(read: Reader, badcase_id: str, uid: str) -> int | None:
     """The position of a report of the badcase; None if it is not there."""
     place = read.value(select(r.number).where(r.badcase_id == badcase_id, r.uid == uid))
     return None if place is None else int(place)
+
+
+def report_by_position(read: Reader, position: int) -> ReportView | None:
+    """The report at *position*, where it is counted now; None if none is there."""
+    found = report_views(read, read.all(select(report_rows).where(r.number == position)))
+    return found[0] if found else None

@@ -236,6 +236,11 @@ def weeks_matching(read: Reader, q: str, *, now: datetime, most: int = 26) -> li
     return weeks(read, condition, most=most)
 
 
+def weeks_of(read: Reader, badcase_id: str) -> list[Week]:
+    """Reports of one badcase by week."""
+    return weeks(read, b.badcase_id == badcase_id)
+
+
 def weeks(read: Reader, condition: ColumnElement[bool], *, most: int = 26) -> list[Week]:
     """Reports by week of observation, without gaps, at most *most* weeks up to the latest with a report."""
     w = badcase_weeks.c

@@ -1,0 +1,194 @@
+"""One badcase: prediction and truth, why it is one, where it stands, what to do next. And one report, whole."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from mlife.badcases.events import BadcaseReported
+from mlife.badcases.fingerprint import explain
+from mlife.badcases.pages.shown import Hands, history_of, the_badcase
+from mlife.badcases.report import report_adapter
+from mlife.badcases.standing import OPEN
+from mlife.badcases.testdata import pinnable_rows
+from mlife.badcases.views import details, lists, turns
+from mlife.badcases.views.rows import BadcaseView, VerdictView, VersionCount
+from mlife.core.errors import NotFound
+from mlife.core.events import Recorded
+from mlife.ui import Interval, answer, comparison, page
+from mlife.ui.charts import Comparison
+from mlife.ui.doing import Doing
+
+router = APIRouter(tags=["badcases"])
+FIXED_FROM = 0.60
+"""Where the line is drawn in the chart of verdicts; the verdicts themselves name their policy."""
+
+
+@page(router, "/reports/{position}")
+def show_report(request: Request, hands: Hands, position: int) -> Response:
+    """One report as it was sent, by its position in the log."""
+    recorded = the_report(hands, position)
+    event = recorded.event
+    with hands.read() as read:
+        place = details.report_by_position(read, position)
+        badcase = lists.badcase(read, place.badcase_id if place else event.badcase_id)
+    told = hands.open(event.model_dump(mode="json"))
+    data = {"report": told, "position": position, "recorded_at": recorded.time, "now_in": place and place.badcase_id}
+    return answer(
+        request,
+        "badcases/report.html",
+        data,
+        badcase=badcase,
+        model_ids=place.model_ids if place else (),
+        why=explain(event.fingerprint, event.fingerprint_version),
+        corrections=history_of(hands, f"correction/{event.uid}"),
+    )
+
+
+def the_report(hands: Doing, position: int) -> Recorded[BadcaseReported]:
+    """
+    The report at *position*.
+
+    Raises:
+        NotFound: something else stands there, or nothing.
+    """
+    found = hands.ports.store.read(position - 1, 1) if 0 < position < 2**62 else []
+    if not found or not isinstance(found[0].event, BadcaseReported):
+        raise NotFound(f"there is no report at position {position}", remedy="look for it in the list of reports")
+    return found[0]  # type: ignore[return-value]
+
+
+@page(router, "/badcases/{badcase_id}")
+def show_badcase(request: Request, hands: Hands, badcase_id: str) -> Response:
+    """One badcase with its reports, verdicts, versions, pins and history."""
+    with hands.read() as read:
+        badcase = the_badcase(read, badcase_id)
+        reports = lists.reports_of(read, badcase_id, limit=48)
+        verdicts = details.verdicts(read, badcase_id)
+        versions = details.version_counts(read, badcase_id)
+        pins = details.pins(read, [badcase_id])
+        causes = turns.causes(read, system=badcase.system, function=badcase.function)
+        to_pin = len(pinnable_rows(hands.ports.store, read, badcase_id))
+        weeks = lists.weeks_of(read, badcase_id)
+        position = read.position
+    why = explain(badcase.fingerprint, badcase.fingerprint_version)
+    stream = hands.ports.store.read_stream(f"badcase/{badcase_id}")
+    data = {
+        "badcase": asdict(badcase),
+        "why": asdict(why),
+        "verdicts": [asdict(v) for v in verdicts],
+        "versions": [{**asdict(v), "word": v.word} for v in versions],
+        "pins": [asdict(p) for p in pins],
+        "reports": [hands.open(asdict(r)) for r in reports],
+        "stream_version": len(stream),
+        "position": position,
+    }
+    return answer(
+        request,
+        "badcases/badcase.html",
+        data,
+        b=badcase,
+        because=why,
+        life=life_of(badcase, verdicts),
+        next_step=next_of(badcase, verdicts, versions, to_pin),
+        verdict_chart=verdict_chart(verdicts),
+        version_rows=versions,
+        pinned=pins,
+        to_pin=to_pin,
+        causes=[c for c in causes if c.cause_id not in {known for known, _ in badcase.causes}],
+        history=history_of(hands, f"badcase/{badcase_id}"),
+        weeks=weeks,
+        truth_shown=badcase.truth,
+    )
+
+
+def life_of(b: BadcaseView, verdicts: list[VerdictView]) -> list[dict[str, Any]]:
+    """The strip: what is done, where it stands, what is ahead."""
+    words = ["new", "triaged", "fix planned", "fix claimed", "verified", "shipped", "closed"]
+    if b.status in ("muted", "rejected"):
+        note = (b.rejected or "").replace("_", " ") if b.status == "rejected" else f"until {b.muted_until:%d %b %Y}"
+        return [_stage("new", "done"), _stage(b.status, "now", note)]
+    if b.wrong_now:
+        fixing = next((v.model_id for v in verdicts if v.verdict == "fixed"), "")
+        done = [_stage(w, "done") for w in words[1:6]]
+        return [*done, _stage(b.status, "wrong", f"fixed by {fixing}" if fixing else "")]
+    at = words.index(b.status)
+    stages = [_stage(w, "done" if n < at else "now" if n == at else "ahead") for n, w in enumerate(words)]
+    if b.status in ("fix planned", "fix claimed") and b.iterations:
+        iteration_id, title = b.iterations[-1]
+        stages[at] |= {"note": title, "href": f"/iterations/{iteration_id}"}
+    if b.status == "closed" and b.closed_by:
+        stages[at] |= {"note": f"by {b.closed_by}", "href": f"/models/{b.closed_by}", "state": "done"}
+    return stages
+
+
+def _stage(word: str, state: str, note: str = "") -> dict[str, Any]:
+    return {"word": word, "state": state, "note": note, "href": None}
+
+
+def next_of(b: BadcaseView, verdicts: list[VerdictView], versions: list[VersionCount], to_pin: int) -> dict[str, Any]:
+    """What to do next, in a sentence; and which of the forms is the first one."""
+    unproven = next((v for v in verdicts if v.verdict == "unproven" and v.missing), None)
+    unknown = sum(v.reports for v in versions if not v.model_ids)
+    said, first = _NEXT[b.status]
+    if b.status == "triaged":
+        said, first = _triaged(to_pin), "pin" if to_pin else "iteration"
+    elif b.status == "regressed":
+        said = b.said or said
+    notes = []
+    if unproven is not None and b.status in OPEN:
+        notes.append(
+            f"{unproven.model_id} is unproven on it: {unproven.missing} testing rows are missing, if all of them pass."
+        )
+    if unknown:
+        notes.append(f"{unknown} reports come from versions that no deployment names: they are only counted.")
+    return {"sentence": said, "first": first, "notes": notes, "alarm": b.wrong_now}
+
+
+_NEXT = {
+    "new": ("Nobody has looked at it yet. Is it real, and is the truth right?", "triage"),
+    "triaged": ("", ""),
+    "regressed": ("It came back in the model that answers now.", "iteration"),
+    "recurring": ("It came back. Without traffic counts nobody can say how often: send them.", "iteration"),
+    "fix planned": ("An iteration aims at it: collect data, group it, train.", "pin"),
+    "fix claimed": ("A model of the iteration was trained: test it, and let the gate speak.", ""),
+    "verified": ("A model fixes it, and is not active yet: deploy it.", ""),
+    "shipped": ("The active model fixes it. It closes by itself after its bake.", ""),
+    "closed": ("There is nothing left to do: it is fixed, active, and stayed quiet.", "reopen"),
+    "muted": ("It is quiet until its time comes.", "unmute"),
+    "rejected": ("It is no target.", "reopen"),
+}
+"""Status → what to do next, and the form for it."""
+
+
+def _triaged(to_pin: int) -> str:
+    if to_pin:
+        return f"{to_pin} of its files are not test data yet. Pin them, so that a fix can be proved; then aim at it."
+    return "Its files are test data. Aim an iteration at it."
+
+
+def verdict_chart(verdicts: list[VerdictView]) -> Comparison | None:
+    """The share of its evidence that passes, with its interval, for each model; None without a verdict."""
+    if not verdicts:
+        return None
+    results = {
+        ("evidence", v.model_id): Interval(
+            v.passes / v.evidence if v.evidence else 0.0,
+            v.low,
+            v.high,
+            v.evidence,
+            f"/models/{v.model_id}",
+            "broken" if v.broken else v.verdict,
+        )
+        for v in verdicts
+    }
+    return comparison("Verdicts", ["evidence"], [v.model_id for v in verdicts], results, FIXED_FROM)
+
+
+@router.get("/api/v1/reports/schema/json")
+def report_schema() -> dict[str, Any]:
+    """JSON Schema of a report as a client sends it."""
+    return report_adapter.json_schema()
