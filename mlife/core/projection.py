@@ -99,6 +99,10 @@ class Projection:
         """Does it fold events of this (versioned) type?"""
         return type_name.rsplit(".v", 1)[0] in self._folds
 
+    def fold_of(self, name: str) -> Fold | None:
+        """The function that folds the events called *name* (without version), if there is one."""
+        return self._folds.get(name)
+
     def apply(self, events: Sequence[Recorded[Event]], tx: Tx) -> None:
         """Fold consecutive events, each maximal run of one function's classes by one call."""
         for fold, run in self._runs(events):

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import pytest
 
+from mlife.badcases.events import BadcaseReported
 from mlife.core.errors import Corrupt, Misconfigured
 from mlife.core.events import Event, EventKind, Personal, Registry, event, registry, stored_bytes, upcast
 from tests.toys import ToyMade, ToyReported
@@ -23,10 +24,8 @@ def declared(name: str, version: int = 1, **options: Any) -> type[Event]:
 
 @pytest.fixture(autouse=True)
 def forgotten() -> Any:
-    before = dict(registry._kinds)
     yield
-    registry._kinds.clear()
-    registry._kinds.update(before)
+    registry._kinds.pop("mlife.thing.done", None)
 
 
 def test_a_declaration_gives_type_stream_key_topic_and_personal_fields() -> None:
@@ -41,8 +40,6 @@ def test_a_declaration_gives_type_stream_key_topic_and_personal_fields() -> None
 
 
 def test_the_topic_is_that_of_the_feature_whose_events_hold_the_class() -> None:
-    from mlife.badcases.events import BadcaseReported
-
     assert BadcaseReported.declared.topic == "mlife.badcases"
     assert declared("mlife.thing.done").declared.topic == __name__
 
