@@ -204,6 +204,7 @@ def _badcases(read: Reader, model: views.ModelView, mine: Tested, now: datetime)
             frozenset(alike),
             frozenset(pin.sha256 for pin in here if pin.must_pass),
             "; ".join(_missing(model.model_id, its, here, by, mine)),
+            " read as ".join(known[badcase_id]),
         )
 
 

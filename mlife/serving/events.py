@@ -45,8 +45,8 @@ class ModelJudged(Event):
         opponent_id: the last model that passed; None for the first model.
         sentences: why, in words; the first one says the outcome.
         test_sets: `{"group_id", "name", "n", "right", "opponent_right", "loss_points", "p_value", "ok", "sentence"}`.
-        badcases: `{"badcase_id", "verdict": fixed|failing|unproven, "passes", "evidence", "lower", "upper", "missing",
-            "broken", "sentence", "pinned", "siblings"}`.
+        badcases: `{"badcase_id", "title", "verdict": fixed|failing|unproven, "passes", "evidence", "lower", "upper",
+            "missing", "broken", "sentence", "pinned", "siblings"}`.
         digests: what the verdict is bound to: model, groups, policy, code.
     """
 

@@ -60,6 +60,7 @@ class BadcaseCase:
         siblings: held-out rows on which the model it was reported on makes the same confusion.
         must_pass: of the pinned ones, those that have to pass whatever the share is.
         remark: what could not be gathered, and how to mend it; empty if nothing is missing.
+        title: what it is, for people, e.g. `sad read as happy`.
     """
 
     badcase_id: str
@@ -67,6 +68,7 @@ class BadcaseCase:
     siblings: frozenset[str] = frozenset()
     must_pass: frozenset[str] = frozenset()
     remark: str = ""
+    title: str = ""
 
     @property
     def evidence(self) -> Evidence:
@@ -249,6 +251,7 @@ def _badcase_row(finding: BadcaseFinding, badcase: BadcaseCase) -> dict[str, Any
         sentence += f"; {badcase.remark}"
     return {
         "badcase_id": finding.badcase_id,
+        "title": badcase.title,
         "verdict": str(verdict.word),
         "passes": verdict.passed,
         "evidence": verdict.total,

@@ -76,6 +76,7 @@ def show_deployment(request: Request, hands: Hands, deployment_id: str) -> Respo
         life=_life(d),
         now=now[0] if now else None,
         badcases=sorted(d.badcases.items(), key=lambda b: (("failing", "unproven", "fixed").index(b[1]), b[0])),
+        titles={b["badcase_id"]: b["title"] for v in verdicts.values() if v for b in v.badcases},
         history=history_of(hands, f"deployment/{deployment_id}"),
     )
 

@@ -100,7 +100,7 @@ def show_model(request: Request, hands: Hands, model_id: str) -> Response:
         sets=sets_chart(last, policy) if last and last.test_sets else None,
         wrong=badcases_chart(known, policy) if known else None,
         fixed=badcases_chart([b for b in last.badcases if b not in known], policy) if last else None,
-        sentence_of={b["badcase_id"]: b["sentence"] for b in last.badcases} if last else {},
+        said_of={b["badcase_id"]: b for b in last.badcases} if last else {},
         shipped=deployments,
         active=active,
         target=LOCAL,
