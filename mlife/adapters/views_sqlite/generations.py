@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Integer, Table
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -141,11 +141,19 @@ def table_ddl(projection: Projection, standing: Standing) -> Iterator[str]:
     """Statements that make the tables of a generation."""
     dialect = sqlite.dialect()
     for table in projection.tables:
-        sql = str(CreateTable(table).compile(dialect=dialect))
+        sql = str(CreateTable(table).compile(dialect=dialect)).rstrip()
+        if _is_its_index(table) and not sql.endswith("WITHOUT ROWID"):
+            sql += " WITHOUT ROWID"
         yield sql.replace(f"CREATE TABLE {table.name}", f"CREATE TABLE {physical_name(table.name, standing)}")
     for text in projection.texts:
         name = physical_name(text.name, standing)
         yield f"CREATE VIRTUAL TABLE {name} USING fts5(text, tokenize = 'unicode61 remove_diacritics 2')"
+
+
+def _is_its_index(table: Table) -> bool:
+    """Keep the rows in the primary key's own tree: one page to find and to write instead of two."""
+    keys = list(table.primary_key)
+    return bool(keys) and not (len(keys) == 1 and isinstance(keys[0].type, Integer))
 
 
 def index_ddl(projection: Projection, standing: Standing) -> Iterator[str]:
