@@ -190,6 +190,17 @@ def test_rows_are_removed_only_at_the_version_that_was_seen(client: "TestClient"
     assert client.get(where, params={"min_position": first.json()["position"]}).json()["total"] == 8
 
 
+def test_a_person_who_selected_nothing_removes_nothing(client: "TestClient", document: dict[str, Any]) -> None:
+    where = f"/documents/{document['document_id']}/remove-rows"
+
+    nothing = client.post(where, data={"q": "class:2", "reason": "x"})
+    all_that_match = client.post(where, data={"q": "class:2", "selected": "*", "reason": "x"})
+
+    assert nothing.status_code == 409
+    assert "no row is selected" in nothing.text
+    assert "4 rows removed" in all_that_match.text
+
+
 def test_a_request_is_asked_answered_and_closed(home: Home, client: "TestClient") -> None:
     said = {"system": "dms", "function": "digit", "what": "thin nines", "wanted": "9=2, 4=1"}
     asked = client.post("/requests", data=said, follow_redirects=False)
@@ -203,7 +214,7 @@ def test_a_request_is_asked_answered_and_closed(home: Home, client: "TestClient"
     after = client.get(f"/api/v1/requests/{request_id}", params={"min_position": closed["position"]}).json()
 
     assert told["still_wanted"] == {"4": 1}
-    assert "Still wanted: 4 1" in page
+    assert "Still wanted: 1 row of 4." in page.replace("\u202f", " ")
     assert (after["state"], after["note"]) == ("given up", "enough")
 
 

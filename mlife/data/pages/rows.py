@@ -9,8 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from mlife.core.errors import Invalid, NotFound
-from mlife.core.query import parse
+from mlife.core.errors import Invalid, NotFound, Refused
 from mlife.data import views
 from mlife.data.commands import remove_rows
 from mlife.data.formats import MEDIA_TYPES, Form, form_of
@@ -97,18 +96,20 @@ async def take_out(request: Request, document_id: str, hands: Hands) -> Response
     Honours `If-Match` with the document's version.
     """
     said, is_form = await said_in(request)
-    told = await run_in_threadpool(_take_out, hands, document_id, said)
+    told = await run_in_threadpool(_take_out, hands, document_id, said, is_form=is_form)
     if not is_form:
         return JSONResponse(told)
     where = f"/documents/{document_id}?min_position={told['position']}"
     return see(where, f"{told['removed']:,} rows removed; groups keep what they froze")
 
 
-def _take_out(hands: Doing, document_id: str, said: dict[str, Any]) -> dict[str, Any]:
-    numbers = _numbers(listed(said.get("numbers") or said.get("selected")))
+def _take_out(hands: Doing, document_id: str, said: dict[str, Any], *, is_form: bool) -> dict[str, Any]:
+    chosen = listed(said.get("numbers") or said.get("selected"))
     query = str(said.get("q") or "")
-    if "*" in listed(said.get("selected")) or (not numbers and query):
-        parse(query)
+    if is_form and not chosen:  # the form has the page's query in it: it must not stand for a selection
+        raise Refused("no row is selected", remedy="select rows, or all that match, then remove them")
+    numbers = _numbers(chosen)
+    if "*" in chosen or (query and not numbers):
         with hands.read() as read:
             head = the_document(read, document_id)
             numbers = views.numbers_of(read, views.rows_condition([head], query, hands.home.do.clock.now()))
