@@ -38,7 +38,7 @@ class Nouns(click.Group):
 @click.group(cls=Nouns, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="mlife", prog_name="mlife")
 def root() -> None:
-    r"""
+    """
     MLife: field failures become the next model, and are proved fixed.
 
     \b

@@ -47,7 +47,7 @@ def command(home: Home, seed: int, as_json: bool) -> None:
         if not held:
             raise Refused("a demo is running in this home", remedy="wait for it, or choose another --home")
         running.enter_context(home.running())
-        running.enter_context(working(home))
+        running.enter_context(working(home, tries=1_000))  # however often the demo is killed
         bar = running.enter_context(progress(shown=not as_json, words=True))
         line = bar.add_task("", total=1.0)
 

@@ -33,7 +33,7 @@ def command() -> None:
 def tail(
     home: Home, after: int | None, types: tuple[str, ...], subject: str | None, limit: int | None, follow: bool
 ) -> None:
-    r"""
+    """
     Print events as CloudEvents, one JSON object a line.
 
     \b

@@ -119,15 +119,17 @@ def console(*, err: bool = False) -> Any:
     return Console(stderr=err, width=None if sys.stdout.isatty() else 200, highlight=False)
 
 
-def progress(*, shown: bool = True) -> Progress:
-    """A progress bar on standard error, for long work."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+def progress(*, shown: bool = True, words: bool = False) -> Progress:
+    """A progress bar on standard error, for long work; with *words* it shows the share and a sentence, else counts."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+    counts = TextColumn("{task.completed:,.0f} of {task.total:,.0f}")
+    said = TextColumn("{task.description}")
+    columns = (
+        (BarColumn(20), TaskProgressColumn(), said) if words else (said, BarColumn(), counts, TimeRemainingColumn())
+    )
     return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
-        TimeRemainingColumn(),
+        *columns,
         console=console(err=True),
         disable=not shown or not sys.stderr.isatty(),
     )

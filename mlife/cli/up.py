@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--no-tasks", is_flag=True, help="Leave training and testing tasks to `mlife worker tasks`.")
 @with_home
 def command(home: Home, host: str, port: int, token: str | None, no_tasks: bool) -> None:
-    r"""
+    """
     Serve the pages and the API, and keep the loop going.
 
     \b
@@ -64,13 +64,13 @@ def is_loopback(host: str) -> bool:
 
 
 class working:  # noqa: N801 - reads as a sentence where it is used
-    """A task worker in a thread, for the block."""
+    """A task worker in a thread, for the block; *tries* as of `TaskWorker`."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, *, tries: int = 3) -> None:
         from mlife.training.worker import TaskWorker
 
         self._stop = threading.Event()
-        worker = TaskWorker(home.ports, home.do, home.settings.home / "runs")
+        worker = TaskWorker(home.ports, home.do, home.settings.home / "runs", tries=tries)
         self._thread = threading.Thread(target=worker.run, args=(self._stop,), name="mlife-tasks", daemon=True)
 
     def __enter__(self) -> None:

@@ -126,12 +126,12 @@ class Hands:
 
     def train(self, task_id: str, name: str, parents: Sequence[str]) -> str:
         """Run the user's training code on a drafted task. Returns the Model ID."""
-        self._start(task_id, "python -m mlife.demo.train_digits", parents=tuple(parents), model_name=name)
+        self._start(task_id, "mlife.demo.train_digits:main", parents=tuple(parents), model_name=name)
         return str(self._finished(task_id).model_id)
 
     def test(self, task_id: str, model_ids: Sequence[str], group_ids: Sequence[str]) -> None:
         """Run the user's testing code on models and groups, and let the gate judge."""
-        self._start(task_id, "python -m mlife.demo.test_digits", model_ids=tuple(model_ids), group_ids=tuple(group_ids))
+        self._start(task_id, "mlife.demo.test_digits:main", model_ids=tuple(model_ids), group_ids=tuple(group_ids))
         self._finished(task_id)
         self.settle()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ui.conftest import ROOT
+from tests.browsing import ROOT, violations
 
 pytestmark = pytest.mark.browser
 SHOTS = ROOT / "build" / "screenshots" / "ui"
@@ -36,15 +36,7 @@ def test_a_page_is_accessible_and_fits_its_screen(visit, axe, name, theme, width
     page.screenshot(path=SHOTS / f"{name}-{theme}-{width}.png", full_page=True)
 
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    page.evaluate(axe)
-    found = page.evaluate(
-        "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
-    )
-    said = [
-        f"{v['impact']} {v['id']}: {v['help']}: {[n['html'][:160] + str(n['any'][:1]) for n in v['nodes'][:3]]}"
-        for v in found["violations"]
-    ]
-    assert said == []
+    assert violations(page, axe) == []
 
 
 def test_nothing_jumps_while_a_page_loads_and_refreshes(visit):
