@@ -7,16 +7,16 @@ decides on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache, partial
 
 from mlife.badcases.views.details import confusions, pins, reported_on
 from mlife.badcases.views.lists import matching_ids
 from mlife.badcases.views.rows import Pin
 from mlife.core.events import Event, Recorded
 from mlife.core.handler import Do
-from mlife.core.judgement import siblings
 from mlife.core.judgement.policy import digest_of
 from mlife.core.judgement.verdicts import counted
 from mlife.core.projection import Reader
@@ -96,6 +96,13 @@ class Tested:
             made.rows.update(made.groups[score.group_id])
         return made
 
+    def confused(self, rows: Mapping[str, Result]) -> dict[tuple[str, str], set[str]]:
+        """(truth, answer) → those of *rows* that this model answers so."""
+        found: dict[tuple[str, str], set[str]] = {}
+        for row in rows.keys() & self.rows.keys():
+            found.setdefault((rows[row].truth, self.rows[row].label), set()).add(row)
+        return found
+
     def right(self) -> dict[str, bool]:
         """Row → did the model get it right?"""
         return {sha256: r.correct for sha256, r in self.rows.items()}
@@ -110,9 +117,10 @@ def case_of(read: Reader, model_id: str, at: int, now: datetime) -> Case:
     """
     model = views.model(read, model_id)
     assert model is not None  # the fact that brought us here names it
-    mine = Tested.of(read, model_id)
+    tested = cache(partial(Tested.of, read))
+    mine = tested(model_id)
     before = opponent_of(read, model, at)
-    opponent = Tested.of(read, before.model_id) if before else Tested()
+    opponent = tested(before.model_id) if before else Tested()
     scores = tested_groups(read, model_id)
     names = {s.group_id: (s.group_name, s.digest) for s in scores}
     refusals: list[str] = []
@@ -134,7 +142,7 @@ def case_of(read: Reader, model_id: str, at: int, now: datetime) -> Case:
         results=mine.right(),
         opponent_results=opponent.right(),
         test_sets=tuple(sets),
-        badcases=tuple(_badcases(read, model, mine, now)),
+        badcases=tuple(_badcases(read, model, tested, now)),
         opponent_fixed=frozenset(b["badcase_id"] for b in before.with_word("fixed")) if before else frozenset(),
         refusals=tuple(refusals),
         remarks=tuple(remarks),
@@ -172,7 +180,9 @@ def _cover(before: views.VerdictView, mine: Tested, opponent: Tested, sets: list
             sets.append(TestSet(group_id, name, before.digests.get(group_id, ""), rows, len(rows)))
 
 
-def _badcases(read: Reader, model: views.ModelView, mine: Tested, now: datetime) -> Iterator[BadcaseCase]:
+def _badcases(
+    read: Reader, model: views.ModelView, tested: Callable[[str], Tested], now: datetime
+) -> Iterator[BadcaseCase]:
     """
     The badcases of the model's function with pinned files among the rows that it was tested on.
 
@@ -180,6 +190,7 @@ def _badcases(read: Reader, model: views.ModelView, mine: Tested, now: datetime)
     """
     if model.system is None or model.function is None:
         return
+    mine = tested(model.model_id)
     known = confusions(read, model.system, model.function)
     reported = reported_on(read, model.system, model.function)
     rejected = set(matching_ids(read, "status:rejected", now=now))
@@ -187,17 +198,14 @@ def _badcases(read: Reader, model: views.ModelView, mine: Tested, now: datetime)
     for pin in pins(read):
         if pin.badcase_id in known and pin.badcase_id not in rejected:
             pinned.setdefault(pin.badcase_id, []).append(pin)
-    reporters = {m: Tested.of(read, m) for b in pinned for m in reported.get(b, ()) if m != model.model_id}
+    reporters = {m: tested(m) for b in pinned for m in reported.get(b, ()) if m != model.model_id}
+    confused = {m: reporter.confused(mine.rows) for m, reporter in reporters.items()}
     for badcase_id, its in sorted(pinned.items()):
         here = [pin for pin in its if pin.sha256 in mine.rows]
         if not here:
             continue
         by = {m: reporters[m] for m in reported.get(badcase_id, ()) if m in reporters}
-        alike: set[str] = set()
-        for reporter in by.values():
-            shared = mine.rows.keys() & reporter.rows.keys()
-            truth = {row: mine.rows[row].truth for row in shared}
-            alike |= siblings(truth, {row: reporter.rows[row].label for row in shared}, known[badcase_id])
+        alike = {row for m in by for row in confused[m].get(known[badcase_id], ())}
         yield BadcaseCase(
             badcase_id,
             frozenset(pin.sha256 for pin in here),

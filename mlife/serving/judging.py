@@ -235,10 +235,12 @@ def _set_row(name: str, tested: TestSet, finding: SetFinding, case: Case) -> dic
             "fixed": seen.fixed,
             "broken": seen.broken,
         }
-        said += f", {seen.accuracy_before:.1%} before; {seen.in_words()}"
+        said += f", {seen.accuracy_before:.1%} before; {finding.refused or seen.in_words()}"
+    elif finding.refused:
+        said += f"; {finding.refused}"
     if tested.size > len(tested.rows):
         said += f"; {tested.size - len(tested.rows)} of {tested.size} rows could not be compared"
-    row["sentence"] = f"{said}: {finding.refused}" if finding.refused else said
+    row["sentence"] = said
     return row
 
 

@@ -180,3 +180,11 @@ def test_the_command_line_shows_and_loads_policies(shop, tmp_path):
     assert (shown["largest_loss"], shown["from"]) == (0.01, "dms/emotion")
     file.write_text("largest_loss = ")
     assert "can't be read" in str(run(shop.home, "policy", "load", str(file)).exception)
+
+
+def test_the_command_line_compares_two_models_row_by_row(shop, first):
+    v1, home_set = first
+    v2 = shop.model("v2", parents=(v1,))
+    shop.test({v1: {"home-0": "sad"}, v2: {"home-1": "sad"}}, [home_set])
+    (row,) = [json.loads(line) for line in run(shop.home, "model", "compare", v2, v1, "--json").output.splitlines()]
+    assert (row["rows"], row["fixed"], row["broken"], row["kept"]) == (40, 1, 1, 38)
