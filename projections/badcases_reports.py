@@ -175,7 +175,7 @@ def _new_badcase(row: JSON, fingerprint: str, fingerprint_version: int, severity
         "truth": why.truth,
         "predicted": why.prediction,
         "fingerprint": fingerprint,
-        "fingerprint_version": fingerprint_version,
+        "first_rule": fingerprint_version,
         "first_number": row["number"],
         "last_number": row["number"],
         "first_at": row["observed_at"],

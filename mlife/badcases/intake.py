@@ -23,7 +23,7 @@ from mlife.badcases.refusal import Unfit
 from mlife.badcases.report import canonical, check, check_traffic
 from mlife.core.errors import Refusal
 from mlife.core.events import Draft, Event, Recorded, to_micros, uuid5_bytes
-from mlife.core.ports import Append, Clock, EventStore, SystemClock
+from mlife.core.ports import Append, Clock, EventStore, Pending, SystemClock
 from mlife.core.sealing import Sealer
 
 JSON = Any
@@ -193,11 +193,22 @@ _REPORTED = BadcaseReported.declared.type
 _COUNTED = TrafficCounted.declared.type
 
 
+@dataclass
+class _Chunk:
+    """Items that are appended together: their drafts, what must be equal where an id is known, their lines."""
+
+    drafts: list[Draft] = field(default_factory=list)
+    equals: list[str] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    pending: Pending | None = None
+
+
 class Sending:
     """
     One sender's stream: bytes in, appends of 1,000 as they fill up, one answer.
 
-    `feed` blocks while the log commits, which is the back-pressure.
+    One append is under way while the next chunk is prepared. `feed` blocks until the one before is committed, which
+    is the back-pressure.
     """
 
     def __init__(
@@ -205,9 +216,8 @@ class Sending:
     ) -> None:
         self._intake, self._prepare = intake, prepare
         self._reader = Reader()
-        self._drafts: list[Draft] = []
-        self._equals: list[str] = []
-        self._lines: list[int] = []
+        self._chunk = _Chunk()
+        self._flying: _Chunk | None = None
         self._answer = Answer(ids=[] if ids else None)
 
     def feed(self, some: bytes) -> None:
@@ -218,7 +228,7 @@ class Sending:
         """Take parsed items with their lines."""
         now = self._intake.clock.now()
         micros = to_micros(now)
-        prepare, drafts, equals, lines = self._prepare, self._drafts, self._equals, self._lines
+        prepare, chunk = self._prepare, self._chunk
         for line, item in items:
             try:
                 bare = item if type(item) is dict and "specversion" not in item else unwrapped(item)
@@ -226,48 +236,59 @@ class Sending:
             except Unfit as fault:
                 self._answer.refuse(fault, line)
                 continue
-            drafts.append(draft)
-            equals.append(equal)
-            lines.append(line)
-            if len(drafts) >= CHUNK:
+            chunk.drafts.append(draft)
+            chunk.equals.append(equal)
+            chunk.lines.append(line)
+            if len(chunk.drafts) >= CHUNK:
                 self._append()
+                chunk = self._chunk
 
     def finish(self) -> Answer:
         """Take what is left; the answer to everything."""
         self.take(self._reader.finish())
-        if self._drafts:
+        if self._chunk.drafts:
             self._append()
+        self._land()
         return self._answer
 
     def _append(self) -> None:
-        """One append of what has gathered; known items are held against what is stored."""
-        appended = self._intake.store.append(Append(tuple(self._drafts), whole=False))
+        """Send off what has gathered; it is written while the next chunk is prepared."""
+        chunk, self._chunk = self._chunk, _Chunk()
+        chunk.pending = self._intake.store.submit(Append(chunk.drafts, whole=False))
+        try:
+            self._land()
+        finally:
+            self._flying = chunk
+
+    def _land(self) -> None:
+        """Wait for the append before, and count it; known items are held against what is stored."""
+        chunk, self._flying = self._flying, None
+        if chunk is None or chunk.pending is None:
+            return
+        appended = chunk.pending.result()
         answer = self._answer
         answer.position = max(answer.position, appended.position)
         known = sum(appended.known)
-        answer.accepted += len(self._drafts) - known
-        refused = self._compare(appended.known) if known else frozenset[int]()
+        answer.accepted += len(chunk.drafts) - known
+        refused = self._compare(chunk, appended.known) if known else frozenset[int]()
         if answer.ids is not None:
-            for at, (line, draft) in enumerate(zip(self._lines, self._drafts, strict=True)):
+            for at, (line, draft) in enumerate(zip(chunk.lines, chunk.drafts, strict=True)):
                 if at not in refused:
                     answer.ids.append(_named(line, draft, known=appended.known[at]))
-        self._drafts.clear()
-        self._equals.clear()
-        self._lines.clear()
 
-    def _compare(self, known: Iterable[bool]) -> frozenset[int]:
+    def _compare(self, chunk: _Chunk, known: Iterable[bool]) -> frozenset[int]:
         """A known id with other content is refused, with the difference; the places of those."""
         refused = set[int]()
         again = [at for at, k in enumerate(known) if k]
-        stored = self._intake.store.find([self._drafts[at].id for at in again])
+        stored = self._intake.store.find([chunk.drafts[at].id for at in again])
         for at in again:
-            draft, equal = self._drafts[at], self._equals[at]
+            draft, equal = chunk.drafts[at], chunk.equals[at]
             before = stored[draft.id]
             told = orjson.loads(before.draft.data)
             if str(told["content_sha256" if draft.type == _REPORTED else "count"]) == equal:
                 self._answer.known += 1
             else:
-                self._answer.refuse(self._difference(draft, before, told), self._lines[at])
+                self._answer.refuse(self._difference(draft, before, told), chunk.lines[at])
                 refused.add(at)
         return frozenset(refused)
 

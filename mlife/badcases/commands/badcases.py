@@ -176,14 +176,14 @@ def correct_report(
     prediction: dict[str, Any],
     truth: dict[str, Any] | None,
     reason: Words,
-    key: str | None = None,
+    group_key: str | None = None,
 ) -> list[Event]:
     """
     Add, mend or dispute the truth of a report; it moves to the badcase where it then belongs.
 
     Args:
         badcase_id: where the report was counted when it came; later corrections are known here.
-        prediction, key, system, function: of the report, as sent.
+        prediction, system, function: of the report, as sent. group_key: its `key`.
         truth: the truth from now on; None: disputed, unknown again.
     """
     correction = given(Correction, uid)
@@ -199,7 +199,8 @@ def correct_report(
     if correction.exists and correction.truth == truth:
         return []
     now_in = correction.badcase_id or badcase_id
-    text = fingerprint({"system": system, "function": function, "key": key, "truth": truth, "prediction": prediction})
+    named = {"system": system, "function": function, "key": group_key}
+    text = fingerprint({**named, "truth": truth, "prediction": prediction})
     return [
         ReportCorrected(
             uid=uid,

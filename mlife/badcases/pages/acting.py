@@ -175,7 +175,7 @@ def correct(request: Request, hands: Hands, position: int, said: Said) -> Respon
             "system": event.system,
             "function": event.function,
             "prediction": event.prediction,
-            "key": event.key,
+            "group_key": event.key,
             "truth": truth,
             "reason": said.get("reason", ""),
         },

@@ -47,9 +47,9 @@ def steps_of(iteration: IterationView, facts: Sequence[Fact]) -> list[Step]:
         if bad > good:
             steps.append(Step(word, "wrong", link))
             waiting = False
-        elif good or n < reached:
+        elif good:
             steps.append(Step(word, "done", link))
-        else:
+        elif n > reached:  # a stage that was passed over is not shown
             steps.append(Step(word, "now" if waiting else "ahead"))
             waiting = False
     state = "done" if closed == iteration.badcases else "now" if closed or reached == len(STAGES) - 1 else "ahead"

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from mlife.badcases.events import BadcaseReported
 from mlife.badcases.fingerprint import explain
-from mlife.badcases.pages.shown import Hands, history_of, the_badcase
+from mlife.badcases.pages.shown import Hands, history_of, picture_of, the_badcase
 from mlife.badcases.report import report_adapter
 from mlife.badcases.standing import OPEN
 from mlife.badcases.testdata import pinnable_rows
@@ -23,6 +23,7 @@ from mlife.ui.charts import Comparison
 from mlife.ui.doing import Doing
 
 router = APIRouter(tags=["badcases"])
+SHOWN_REPORTS = 28
 FIXED_FROM = 0.60
 """Where the line is drawn in the chart of verdicts; the verdicts themselves name their policy."""
 
@@ -45,6 +46,7 @@ def show_report(request: Request, hands: Hands, position: int) -> Response:
         model_ids=place.model_ids if place else (),
         why=explain(event.fingerprint, event.fingerprint_version),
         corrections=history_of(hands, f"correction/{event.uid}"),
+        picture=picture_of(hands),
     )
 
 
@@ -66,7 +68,7 @@ def show_badcase(request: Request, hands: Hands, badcase_id: str) -> Response:
     """One badcase with its reports, verdicts, versions, pins and history."""
     with hands.read() as read:
         badcase = the_badcase(read, badcase_id)
-        reports = lists.reports_of(read, badcase_id, limit=48)
+        reports = lists.reports_of(read, badcase_id, limit=SHOWN_REPORTS)
         verdicts = details.verdicts(read, badcase_id)
         versions = details.version_counts(read, badcase_id)
         pins = details.pins(read, [badcase_id])
@@ -102,6 +104,7 @@ def show_badcase(request: Request, hands: Hands, badcase_id: str) -> Response:
         history=history_of(hands, f"badcase/{badcase_id}"),
         weeks=weeks,
         truth_shown=badcase.truth,
+        picture=picture_of(hands),
     )
 
 

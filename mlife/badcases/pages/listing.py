@@ -10,7 +10,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from mlife.badcases.pages.shown import Asked, Hands, asked, facet_links, now_of
+from mlife.badcases.pages.shown import Asked, Hands, asked, facet_links, now_of, picture_of
 from mlife.badcases.views import lists, models
 from mlife.badcases.views.rows import Listing, Share, Week
 from mlife.badcases.views.search import searchable_badcases, searchable_reports
@@ -69,6 +69,7 @@ def list_badcases(
         trend=lambda v: sparkline("12 weeks", v.trend),
         sorted_by=sort or searchable_badcases.default_sort,
         page_of=_pager(request, listing),
+        picture=picture_of(hands),
     )
 
 
@@ -90,7 +91,9 @@ def list_reports(
         "before": listing.before,
         "position": position,
     }
-    return answer(request, "badcases/reports.html", data, ask=ask, page_of=_pager(request, listing))
+    return answer(
+        request, "badcases/reports.html", data, ask=ask, page_of=_pager(request, listing), picture=picture_of(hands)
+    )
 
 
 @page(router, "/badcases/statistics")

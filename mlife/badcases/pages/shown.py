@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Any
 
 import orjson
@@ -118,6 +119,21 @@ def facet_links(request: Request, q: str, facets: Mapping[str, Sequence[Share]])
         if rows:
             groups[name.capitalize()] = rows
     return groups
+
+
+def picture_of(hands: Doing) -> Callable[..., str | None]:
+    """sha256 → address of a thumbnail of at least *size* pixels; None if the bytes are not here, or no picture."""
+
+    @cache
+    def here(sha256: str) -> bool:
+        return hands.ports.blobs.has(sha256)
+
+    def address(sha256: str | None, size: int = 96, media_type: str | None = None) -> str | None:
+        if not sha256 or (media_type and not media_type.startswith("image/")) or not here(sha256):
+            return None
+        return f"/files/{sha256}/thumbnail?size={size}"
+
+    return address
 
 
 def history_of(hands: Doing, *streams: str, most: int = 100) -> list[dict[str, Any]]:

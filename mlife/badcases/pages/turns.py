@@ -11,12 +11,13 @@ from starlette.responses import Response
 from mlife.badcases import commands
 from mlife.badcases.events import CauseNamed, IterationOpened
 from mlife.badcases.pages.box import steps_of
-from mlife.badcases.pages.shown import Hands, Said, done, history_of, now_of
+from mlife.badcases.pages.shown import Hands, Said, done, history_of, now_of, picture_of
 from mlife.badcases.views import lists, turns
 from mlife.core.command import check_input
 from mlife.core.errors import NotFound
 from mlife.ui import answer, page
 from mlife.ui.doing import Doing
+from mlife.ui.pages import wants_json
 
 router = APIRouter(tags=["causes, alarms, iterations"])
 
@@ -42,7 +43,13 @@ def show_cause(request: Request, hands: Hands, cause_id: str) -> Response:
         position = read.position
     data = {"cause": asdict(found), "badcases": [asdict(b) for b in badcases], "position": position}
     return answer(
-        request, "badcases/cause.html", data, c=found, shown=badcases, history=history_of(hands, f"cause/{cause_id}")
+        request,
+        "badcases/cause.html",
+        data,
+        c=found,
+        shown=badcases,
+        history=history_of(hands, f"cause/{cause_id}"),
+        picture=picture_of(hands),
     )
 
 
@@ -124,10 +131,12 @@ def show_iteration(request: Request, hands: Hands, iteration_id: str) -> Respons
         "badcases": [asdict(b) for b in badcases],
         "position": position,
     }
+    if wants_json(request):
+        return answer(request, "badcases/iteration.html", data)
     return answer(
         request,
         "badcases/iteration.html",
-        data,
+        {"position": position},  # "iteration" is what the rail shows
         i=found,
         steps=[{"word": s.word, "state": s.state, "note": "", "href": s.href} for s in steps_of(found, facts)],
         lines=[
@@ -142,6 +151,7 @@ def show_iteration(request: Request, hands: Hands, iteration_id: str) -> Respons
             for f in facts
         ],
         shown=badcases,
+        picture=picture_of(hands),
     )
 
 

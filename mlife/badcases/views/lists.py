@@ -309,7 +309,7 @@ def with_details(read: Reader, rows: Sequence[Row[Any]]) -> list[BadcaseView]:
             regressed_by=row.regressed_by,
             said=row.said,
             fingerprint=row.fingerprint,
-            fingerprint_version=row.fingerprint_version,
+            fingerprint_version=row.first_rule,
         )
         for row in rows
     ]

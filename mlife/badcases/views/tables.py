@@ -20,7 +20,7 @@ badcase_rows = Table(
     Column("truth", Text),
     Column("predicted", Text),
     Column("fingerprint", Text, nullable=False),
-    Column("fingerprint_version", Integer, nullable=False),
+    Column("first_rule", Integer, nullable=False),
     Column("first_number", BigInteger, nullable=False),
     Column("last_number", BigInteger, nullable=False),
     Column("first_at", Moment, nullable=False),
@@ -48,8 +48,8 @@ badcase_rows = Table(
     Index("badcase_by_mute", "muted_until"),
 )
 """
-One row a badcase. `last_severity`: the worst, 0 none to 3 critical. `priority`: 0 to 100, a person's if `priority_set`.
-`said`: the sentence of its last closing or regression.
+One row a badcase. `first_rule`: version of the fingerprint's rule. `last_severity`: the worst, 0 none to 3 critical.
+`priority`: 0 to 100, a person's if `priority_set`. `said`: the sentence of its last closing or regression.
 """
 
 report_rows = Table(
