@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
+import pytest
+from mlife.handlers import gate_evidence
+
 from mlife.core import rebuild
 from mlife.core.projection import projections
 from mlife.serving import views
-from mlife.serving.commands import ask_judgement, load_policy, note_model
+from mlife.serving.commands import ask_judgement, judge_model, load_policy, note_model
 from tests.serving.conftest import FUNCTION, SYSTEM, Workshop, many
 
 
@@ -265,3 +270,29 @@ def test_the_query_tables_equal_a_fresh_replay(shop, first):
 
     assert shop.deployment(a).state == "active"
     assert rebuild.verify(shop.home.ports, projections["serving"]) == []
+
+
+class Killed(BaseException):
+    """The process died here."""
+
+
+def test_a_process_that_dies_between_two_judgements_judges_both_against_the_same_opponent(shop, first, monkeypatch):
+    v1, home_set = first
+    left, right = sorted([shop.model("left", parents=(v1,)), shop.model("right", parents=(v1,))])
+    calls = []
+
+    @functools.wraps(judge_model)
+    def dies_once(given, **input):
+        calls.append(input["case"].model_id)
+        if calls == [left, right]:
+            raise Killed
+        return judge_model(given, **input)
+
+    monkeypatch.setattr(gate_evidence, "judge_model", dies_once)
+    with pytest.raises(Killed):
+        shop.test({left: {}, right: {"home-0": "sad"}}, [home_set])
+    shop.drain()
+
+    assert [e.model_id for e in shop.events("mlife.model.judged.v1")] == [v1, left, right]
+    assert shop.verdict(right).opponent_id == v1
+    assert shop.home.book.letters() == []
