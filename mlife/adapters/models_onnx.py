@@ -82,7 +82,9 @@ class Predictor:
             names = [entry.name for entry in session.get_inputs()]
             raise Invalid(f"the model reads {names}", remedy="export it with one input")
         self.input_name: str = session.get_inputs()[0].name
-        self.shape: tuple[int | None, ...] = tuple(d if isinstance(d, int) else None for d in session.get_inputs()[0].shape)
+        self.shape: tuple[int | None, ...] = tuple(
+            d if isinstance(d, int) else None for d in session.get_inputs()[0].shape
+        )
         outputs = session.get_outputs()
         text = [o.name for o in outputs if o.type in {"tensor(int64)", "tensor(int32)", "tensor(string)"}]
         real = [o.name for o in outputs if o.type in {"tensor(float)", "tensor(double)"}]
