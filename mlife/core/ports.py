@@ -52,6 +52,13 @@ class Appended:
         return max(self.positions, default=0)
 
 
+class Pending(Protocol):
+    """An append on its way; those of one caller are written in the order in which they were submitted."""
+
+    def result(self) -> Appended:
+        """Wait for the answer; raises what `EventStore.append` raises."""
+
+
 class EventStore(Protocol):
     """
     The log: one total order of immutable events.
@@ -67,6 +74,9 @@ class EventStore(Protocol):
             Conflict: a stream in `expected` has another version; nothing of this caller is written.
             HomeUnusable: the disk is full or read-only; nothing of this caller is written.
         """
+
+    def submit(self, append: Append) -> Pending:
+        """As `append`, but go on at once: for streams, which prepare what comes next while this is being written."""
 
     def head(self) -> int:
         """The last position; 0 for an empty log."""
