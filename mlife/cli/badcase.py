@@ -1,0 +1,316 @@
+"""`mlife badcase`: failures in, what became of them, and what people decide."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from mlife.cli.terminal import json_option, print_json, show, with_home
+from mlife.core.errors import NotFound
+
+if TYPE_CHECKING:
+    from mlife.badcases.intake import Answer
+    from mlife.core.command import Done
+    from mlife.runtime import Home
+
+PIECE = 1 << 18
+COLUMNS = (
+    *("badcase_id", "title", "status", "reports", "pictures", "clients", "rate"),
+    *("first_version", "last_version", "priority", "owner"),
+)
+SOURCE = click.File("rb")
+
+
+@click.group("badcase")
+def command() -> None:
+    """Badcases: report failures, list and show them, triage, mute, reject, pin."""
+
+
+@command.command("report")
+@click.argument("file", type=SOURCE)
+@click.option("--ids", is_flag=True, help="Name the ids of each report taken.")
+@json_option
+@with_home
+def report(home: Home, file: IO[bytes], ids: bool, as_json: bool) -> None:
+    r"""
+    Take reports in: NDJSON, a JSON array, or CloudEvents; `-` is standard input.
+
+    Each is judged by itself, and sending twice changes nothing. Exit status 1 if any was refused.
+
+    \b
+    mlife badcase report failures.ndjson
+    """
+    _receive(home, file, traffic=False, ids=ids, as_json=as_json)
+
+
+@command.command("traffic")
+@click.argument("file", type=SOURCE)
+@json_option
+@with_home
+def traffic(home: Home, file: IO[bytes], as_json: bool) -> None:
+    r"""
+    Take traffic counts in: how many requests were answered, right or wrong. Rates and bakes need them.
+
+    \b
+    echo '{"system": "dms", "function": "emotion", "version": "2.3.0", "from": "2026-11-24T03:00:00Z",
+           "to": "2026-11-24T04:00:00Z", "count": 5000}' | mlife badcase traffic -
+    """
+    _receive(home, file, traffic=True, ids=False, as_json=as_json)
+
+
+def _receive(home: Home, file: IO[bytes], *, traffic: bool, ids: bool, as_json: bool) -> None:
+    from mlife.badcases.intake import Intake
+
+    sending = Intake(home.ports.store, home.sealer, home.do.clock).sending(ids=ids, traffic=traffic)
+    while some := file.read(PIECE):
+        sending.feed(some)
+    answer = sending.finish()
+    home.see(answer.position)
+    if as_json:
+        print_json(answer.as_json())
+    else:
+        _tell(answer)
+    if answer.refused:
+        sys.exit(1)
+
+
+def _tell(answer: Answer) -> None:
+    refused = len(answer.refused) + answer.refused_more
+    click.echo(f"{answer.accepted} new, {answer.known} known, {refused} refused")
+    for one in answer.ids or ():
+        click.echo("  " + "  ".join(f"{k} {v}" for k, v in one.items()))
+    for refusal in sorted(answer.refused, key=lambda r: r.line)[:50]:
+        click.echo(f"  {refusal}", err=True)
+    if refused > 50:
+        click.echo(f"  … and {refused - 50} more", err=True)
+
+
+@command.command("list")
+@click.argument("query", nargs=-1)
+@click.option("--sort", help="Fields, - for descending: -reports,first. Default: -priority.")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@click.option("--after", help="Cursor of the next page, from --json.")
+@json_option
+@with_home
+def list_(home: Home, query: tuple[str, ...], sort: str | None, limit: int, after: str | None, as_json: bool) -> None:
+    r"""
+    List badcases that a query matches, the most urgent first.
+
+    \b
+    mlife badcase list status:open function:digit 'reports>=10'
+    """
+    from mlife.badcases.views import lists
+
+    home.see(home.ports.store.head())
+    with home.ports.views.read() as read:
+        found = lists.badcases(read, " ".join(query), now=home.do.clock.now(), sort=sort, after=after, limit=limit)
+    rows = [asdict(b) for b in found.items]
+    show(
+        rows,
+        as_json=as_json,
+        columns=COLUMNS,
+        empty="no badcase matches; take reports in with `mlife badcase report FILE`",
+    )
+    if not as_json and found.total > len(rows):
+        click.echo(f"{len(rows)} of {found.total} badcases; more with --limit, or --after {found.after}")
+
+
+@command.command("show")
+@click.argument("badcase_id")
+@json_option
+@with_home
+def show_(home: Home, badcase_id: str, as_json: bool) -> None:
+    """Show one badcase: counts, why grouped, versions, verdicts."""
+    from mlife.badcases.fingerprint import explain
+    from mlife.badcases.views import details
+
+    b = _existing(home, badcase_id)
+    why = explain(b.fingerprint, b.fingerprint_version)
+    with home.ports.views.read() as read:
+        verdicts = details.verdicts(read, badcase_id)
+        versions = details.version_counts(read, badcase_id)
+    if as_json:
+        print_json(
+            {
+                **asdict(b),
+                "why": asdict(why),
+                "verdicts": [asdict(v) for v in verdicts],
+                "versions": [{**asdict(v), "word": v.word} for v in versions],
+            }
+        )
+        return
+    click.echo(f"{badcase_id}  {b.title}  {b.status}, priority {b.priority:.0f}")
+    rate = f", {b.rate:.1f} per 1,000 requests" if b.rate is not None else ""
+    click.echo(f"{b.reports} reports of {b.pictures} pictures from {b.clients} clients{rate}")
+    click.echo(why.sentence)
+    if b.said:
+        click.echo(b.said)
+    show(
+        [
+            {"version": v.version, "models": ", ".join(v.model_ids), "against": v.word, "reports": v.reports}
+            | {"pictures": v.files, "requests": v.requests}
+            for v in versions
+        ],
+        as_json=False,
+        empty="no reports",
+    )
+    for v in verdicts:
+        click.echo(f"{v.model_id}{' (active)' if v.active else ''}: {v.sentence}")
+
+
+def _existing(home: Home, badcase_id: str) -> Any:
+    from mlife.badcases.views import lists
+
+    home.see(home.ports.store.head())
+    with home.ports.views.read() as read:
+        found = lists.badcase(read, badcase_id)
+    if found is None:
+        raise NotFound(f"there is no badcase {badcase_id}", remedy="see `mlife badcase list`")
+    return found
+
+
+def _done(home: Home, done: Done, words: str, *, as_json: bool, **ids: Any) -> None:
+    if done.position:
+        home.see(done.position)
+    if as_json:
+        print_json({"position": done.position, "changed": bool(done.events), **ids})
+    else:
+        click.echo(words if done.events else "nothing was left to do")
+
+
+@command.command("triage")
+@click.argument("badcase_id")
+@click.option("--note", default="", help="What you found.")
+@json_option
+@with_home
+def triage(home: Home, badcase_id: str, note: str, as_json: bool) -> None:
+    """Say that you looked at it and take it seriously."""
+    from mlife.badcases import commands
+
+    _existing(home, badcase_id)
+    done = home.do(commands.triage, badcase_id=badcase_id, note=note)
+    _done(home, done, f"{badcase_id} is triaged", as_json=as_json, badcase_id=badcase_id)
+
+
+@command.command("assign")
+@click.argument("badcase_id")
+@click.argument("owner", default="")
+@json_option
+@with_home
+def assign(home: Home, badcase_id: str, owner: str, as_json: bool) -> None:
+    """Give it an OWNER; without one, nobody owns it."""
+    from mlife.badcases import commands
+
+    _existing(home, badcase_id)
+    done = home.do(commands.assign, badcase_id=badcase_id, owner=owner)
+    _done(home, done, f"{owner or 'nobody'} looks after {badcase_id}", as_json=as_json, badcase_id=badcase_id)
+
+
+@command.command("prioritise")
+@click.argument("badcase_id")
+@click.argument("priority", type=click.FloatRange(0, 100), required=False)
+@click.option("--reason", default="", help="Why the computed priority is wrong.")
+@json_option
+@with_home
+def prioritise(home: Home, badcase_id: str, priority: float | None, reason: str, as_json: bool) -> None:
+    """Set its PRIORITY (0 to 100) by hand; without one, it is computed again."""
+    from mlife.badcases import commands
+
+    _existing(home, badcase_id)
+    done = home.do(commands.prioritise, badcase_id=badcase_id, priority=priority, reason=reason)
+    _done(home, done, f"the priority of {badcase_id} is set", as_json=as_json, badcase_id=badcase_id)
+
+
+@command.command("mute")
+@click.argument("badcase_id")
+@click.option("--until", required=True, type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]), help="UTC.")
+@click.option("--reason", required=True, help="Why it may wait.")
+@json_option
+@with_home
+def mute(home: Home, badcase_id: str, until: Any, reason: str, as_json: bool) -> None:
+    r"""
+    Let it ask for no attention until a moment; then it comes back by itself.
+
+    \b
+    mlife badcase mute bc-3dc1050e9f4b --until 2026-12-01 --reason "fixed with the next camera"
+    """
+    from mlife.badcases import commands
+
+    _existing(home, badcase_id)
+    done = home.do(commands.mute, badcase_id=badcase_id, until=until, reason=reason)
+    _done(home, done, f"{badcase_id} is muted until {until:%Y-%m-%d %H:%M} UTC", as_json=as_json, badcase_id=badcase_id)
+
+
+@command.command("unmute")
+@click.argument("badcase_id")
+@json_option
+@with_home
+def unmute(home: Home, badcase_id: str, as_json: bool) -> None:
+    """End its mute now."""
+    from mlife.badcases import commands
+
+    _existing(home, badcase_id)
+    done = home.do(commands.unmute, badcase_id=badcase_id)
+    _done(home, done, f"{badcase_id} is no longer muted", as_json=as_json, badcase_id=badcase_id)
+
+
+@command.command("reject")
+@click.argument("badcase_id")
+@click.option("--reason", required=True, type=click.Choice(["not_a_failure", "truth_was_wrong", "wont_fix"]))
+@click.option("--note", default="", help="In words.")
+@json_option
+@with_home
+def reject(home: Home, badcase_id: str, reason: Any, note: str, as_json: bool) -> None:
+    """Decide that it is no target; its reports stay."""
+    from mlife.badcases import commands
+
+    _existing(home, badcase_id)
+    done = home.do(commands.reject, badcase_id=badcase_id, reason=reason, note=note)
+    _done(home, done, f"{badcase_id} is rejected", as_json=as_json, badcase_id=badcase_id)
+
+
+@command.command("reopen")
+@click.argument("badcase_id")
+@click.option("--reason", required=True, help="What was wrong about the rejection or closing.")
+@json_option
+@with_home
+def reopen(home: Home, badcase_id: str, reason: str, as_json: bool) -> None:
+    """Take a rejection or a closing back."""
+    from mlife.badcases import commands
+
+    _existing(home, badcase_id)
+    done = home.do(commands.reopen, badcase_id=badcase_id, reason=reason)
+    _done(home, done, f"{badcase_id} is reopened", as_json=as_json, badcase_id=badcase_id)
+
+
+@command.command("pin")
+@click.argument("badcase_id")
+@click.option("--must-pass", is_flag=True, help="These files have to pass, whatever the share is.")
+@click.option("--most", type=click.IntRange(1, 1_000), default=1_000, show_default=True, help="Files at most.")
+@json_option
+@with_home
+def pin(home: Home, badcase_id: str, must_pass: bool, most: int, as_json: bool) -> None:
+    """Add to Test Data: make its files testing rows of its function's test document. Twice changes nothing."""
+    from mlife.badcases import commands
+    from mlife.badcases.testdata import pinnable_rows
+    from mlife.core.names import test_document_id
+
+    b = _existing(home, badcase_id)
+    with home.ports.views.read() as read:
+        rows = pinnable_rows(home.ports.store, read, badcase_id)[:most]
+    done = home.do(
+        commands.pin,
+        badcase_id=badcase_id,
+        system=b.system,
+        function=b.function,
+        rows=rows,
+        must_pass=must_pass,
+        iteration_id=b.iterations[-1][0] if b.iterations else None,
+    )
+    document_id = test_document_id(b.system, b.function)
+    pinned = len(getattr(done.events[0], "rows", ())) if done.events else 0
+    words = f"{pinned} files of {badcase_id} are testing rows of {document_id}"
+    _done(home, done, words, as_json=as_json, badcase_id=badcase_id, pinned=pinned, document_id=document_id)
