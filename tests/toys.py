@@ -6,7 +6,7 @@ Its tables and handlers are in force only inside `only_toys()`, so that no other
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +19,7 @@ from mlife.core.command import Given, State
 from mlife.core.errors import Refused
 from mlife.core.events import Event, Personal, Recorded, event
 from mlife.core.handler import handlers, timers
+from mlife.core.ports import iterate
 from mlife.core.projection import Projection, Tx, projections
 from mlife.core.tables import Moment, TextIndex, metadata
 from mlife.runtime import Home, Settings, settings
@@ -179,4 +180,19 @@ def wire_toys(folder: Path, personal: dict[str, frozenset[str]] | None = None) -
         runtime.load_features = load
 
 
-SOON = timedelta(milliseconds=50)
+def made(home: Home, *names: str) -> list[str]:
+    return [home.do(make, name=name).first(ToyMade).toy_id for name in names]
+
+
+def colours(home: Home) -> list[tuple[str, str]]:
+    return [(r.event.toy_id, r.event.colour) for r in iterate(home.ports.store) if isinstance(r.event, ToyPainted)]
+
+
+def names(home: Home) -> list[str]:
+    with home.ports.views.read() as read:
+        return [r[0] for r in read.all(select(toy_rows.c.name).order_by(toy_rows.c.first_position))]
+
+
+def state(home: Home, name: str = "toys") -> tuple[str, int]:
+    standing = home.ports.views.prepare(projections[name])
+    return standing.state, standing.position

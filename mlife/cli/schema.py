@@ -34,7 +34,7 @@ def command() -> None:
 @root_option
 @package_option
 def check(root: Path, package: str) -> None:
-    r"""
+    """
     Tell whether every published schema is still honoured; exit status 1 if not.
 
     \b
@@ -55,7 +55,7 @@ def check(root: Path, package: str) -> None:
 @root_option
 @package_option
 def write(root: Path, package: str) -> None:
-    r"""
+    """
     Write schemas, examples, AsyncAPI, OpenAPI and the event catalogue from the installed features.
 
     A version that an earlier release published is never changed: that is refused, and the field is named.

@@ -150,6 +150,11 @@ class Refusal:
         return asdict(self)
 
 
+def in_a_line(fault: BaseException, limit: int = 300) -> str:
+    """*fault* as one line: its class and the first line of what it says (database errors repeat whole statements)."""
+    return shortened(f"{type(fault).__name__}: {str(fault).partition(chr(10))[0]}", limit)
+
+
 def shortened(value: object, limit: int = 200) -> str:
     """*value* as text that is safe to print: at most *limit* characters, control characters made visible."""
     text = value if isinstance(value, str) else repr(value[: limit * 2] if isinstance(value, bytes) else value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from mlife.core.errors import Conflict, MLifeError, Parked
+from mlife.core.errors import Conflict, MLifeError, Parked, in_a_line
 from mlife.core.events import Event, Recorded
 from mlife.core.projection import Projection, Standing, Views
 
@@ -22,8 +22,7 @@ class Unfoldable(Parked):
     def __init__(self, standing: Standing, culprit: Recorded[Event], fault: Exception) -> None:
         name, position = standing.name, culprit.position
         super().__init__(
-            f"projection {name} can't fold {culprit.draft.type} at position {position}: "
-            f"{type(fault).__name__}: {fault}",
+            f"projection {name} can't fold {culprit.draft.type} at position {position}: {in_a_line(fault)}",
             remedy=f"mend it, or `mlife projection skip {name} {position}`, which every replay honours",
         )
         self.standing = standing

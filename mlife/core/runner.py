@@ -17,7 +17,7 @@ from typing import Any
 
 from mlife.core.command import Executor
 from mlife.core.control import skips_of
-from mlife.core.errors import Conflict, MLifeError, Refused, Unavailable
+from mlife.core.errors import Conflict, MLifeError, Refused, Unavailable, in_a_line
 from mlife.core.events import Event, Recorded
 from mlife.core.folding import Unfoldable, fold, is_outage
 from mlife.core.handler import DeadLetter, Do, Handler, HandlerBook, Ports, Timer, acting, handlers, timers
@@ -323,7 +323,7 @@ class Runner:
                 if is_outage(e):
                     self.book.attempt(h.name, fact.position, -1)
                     raise
-                error = f"{type(e).__name__}: {e}"
+                error = in_a_line(e)
                 if attempt < TRIES:
                     time.sleep(BACKOFF[min(attempt, len(BACKOFF)) - 1])
             else:
