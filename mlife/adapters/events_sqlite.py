@@ -79,6 +79,9 @@ YOUNG_LIMIT: Final = 50_000
 LONGEST_BATCH: Final = 20_000
 """Drafts in one commit; a longer queue is taken in several."""
 
+GATHER: Final = 0.001
+"""Seconds that the writer waits for as many callers as last time: together they pay for one flush to the disk."""
+
 POLL: Final = 0.005
 """Seconds between looks at other processes' commits."""
 
@@ -157,20 +160,30 @@ class SqliteEventStore:
         return call
 
     def _write_forever(self) -> None:
+        batch: list[_Call] = []
         while (first := self._queue.get()) is not None:
+            expected = len(batch)
             batch = [first]
-            size = len(first.append.drafts)
-            last = False
-            while size < LONGEST_BATCH and not self._queue.empty():
-                following = self._queue.get()
-                if following is None:
-                    last = True
-                    break
-                batch.append(following)
-                size += len(following.append.drafts)
+            goes_on = self._gather(batch, expected)
             self._write(batch)
-            if last:
+            if not goes_on:
                 return
+
+    def _gather(self, batch: list[_Call], expected: int) -> bool:
+        """Add to *batch* what is queued, and wait shortly for *expected* callers; False when the log is closed."""
+        size = len(batch[0].append.drafts)
+        deadline = time.monotonic() + GATHER
+        while size < LONGEST_BATCH:
+            left = deadline - time.monotonic() if len(batch) < expected else 0.0
+            try:
+                following = self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
+            except queue.Empty:
+                return True
+            if following is None:
+                return False
+            batch.append(following)
+            size += len(following.append.drafts)
+        return True
 
     def _write(self, batch: list[_Call]) -> None:
         """One commit for *batch*; every caller gets its own answer, after it."""
