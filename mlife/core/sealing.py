@@ -21,6 +21,9 @@ from mlife.core.events import Event
 from mlife.core.ports import Keys
 
 TEXT, NUMBER = "sealed:v1:", "sealed:n1:"
+FACTS = frozenset({"sha256", "md5", "media_type"})
+"""Members of a sealed link that stay readable: the leakage guard must know a reported file, whoever is in it."""
+
 ERASED = "(erased)"
 ALWAYS = frozenset({"reporter"})
 
@@ -51,7 +54,7 @@ class Sealer:
         key_id, key = self.keys.of_subject(str(subject) if subject else f"event {event_id.hex()}")
         sealed = dict(data)
         for n in names:
-            sealed[n] = _walk(data[n], partial(_seal, key_id, key, event_id, n))
+            sealed[n] = _walk(data[n], partial(_seal, key_id, key, event_id, n), FACTS)
         return sealed
 
     def open(self, value: Any) -> Any:
@@ -95,10 +98,10 @@ def _seal(key_id: str, key: bytes, event_id: bytes, name: str, leaf: Any) -> Any
     return f"{mark}{key_id}:{body}"
 
 
-def _walk(value: Any, change: Callable[[Any], Any]) -> Any:
-    """*value* with every leaf changed; names in an object are no leaves and stay."""
+def _walk(value: Any, change: Callable[[Any], Any], facts: frozenset[str] = frozenset()) -> Any:
+    """*value* with every leaf changed; names in an object are no leaves and stay, and so do members in *facts*."""
     if isinstance(value, list):
-        return [_walk(v, change) for v in value]
+        return [_walk(v, change, facts) for v in value]
     if isinstance(value, dict):
-        return {k: _walk(v, change) for k, v in value.items()}
+        return {k: v if k in facts else _walk(v, change, facts) for k, v in value.items()}
     return change(value)

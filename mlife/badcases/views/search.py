@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, ColumnElement, Table, and_, case, or_, select, type_coerce
+from sqlalchemy import Boolean, ColumnElement, Table, and_, case, or_, select, type_coerce
 
 from mlife.badcases.standing import NEEDS_ME, OPEN, STATUSES
 from mlife.badcases.views.tables import (
@@ -24,11 +24,6 @@ from mlife.core.query import Field, Searchable, Text
 b, r = badcase_rows.c, report_rows.c
 SEVERITIES = ("minor", "major", "critical")
 KINDS = ("failure", "rare", "long_tail")
-
-
-def _date(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """A moment as the number that is stored, which is what the query language compares with."""
-    return type_coerce(column, BigInteger)
 
 
 def _flag(condition: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -108,9 +103,9 @@ searchable_badcases = Searchable(
             "An iteration that aims at it.",
             via=_with(iteration_badcases),
         ),
-        Field("first", _date(b.first_at), "date", "When it was observed first.", aliases=("first_seen",)),
-        Field("last", _date(b.last_at), "date", "When it was observed last.", aliases=("last_seen",)),
-        Field("muted", _date(b.muted_until), "date", "Until when it is muted."),
+        Field("first", b.first_at, "date", "When it was observed first.", aliases=("first_seen",)),
+        Field("last", b.last_at, "date", "When it was observed last.", aliases=("last_seen",)),
+        Field("muted", b.muted_until, "date", "Until when it is muted."),
         Field("rejected", b.rejected, "text", "Why it was rejected."),
         Field("id", b.badcase_id, "text", "Its id."),
     ),
@@ -134,7 +129,7 @@ searchable_reports = Searchable(
         Field("score", r.score, "number", "How sure the model was, 0 to 1."),
         Field("severity", r.severity, "choice", "How bad it is.", choices=SEVERITIES, ordered=True),
         Field("kind", r.kind, "choice", "What it is a report of.", choices=KINDS),
-        Field("observed", _date(r.observed_at), "date", "When it was observed.", aliases=("observed_at",)),
+        Field("observed", r.observed_at, "date", "When it was observed.", aliases=("observed_at",)),
         Field("position", r.number, "number", "Its position in the log.", aliases=("number",)),
         Field("sha256", r.sha256, "text", "SHA-256 of its file."),
         Field("media", r.media_type, "text", "The media type of its file."),

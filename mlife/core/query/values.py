@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, DateTime, Double, Float, Integer, Numeric, String, literal
 
+from mlife.core import tables
 from mlife.core.query.fields import Field
 from mlife.core.query.problem import QueryError, Span
 
@@ -155,6 +156,8 @@ def bound(value: Any, column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 def _bound_moment(value: datetime, column: ColumnElement[Any]) -> ColumnElement[Any]:
     value = value.astimezone(UTC)
+    if isinstance(column.type, tables.Moment):
+        return literal(value, tables.Moment())
     if isinstance(column.type, String):
         return literal(moment_text(value))
     if isinstance(column.type, Integer):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, ColumnElement, case, exists, or_, select, type_coerce, union_all
+from sqlalchemy import Boolean, ColumnElement, case, exists, or_, select, type_coerce, union_all
 
 from mlife.core.query import Field, Searchable, contains_text
 from mlife.data.views.tables import documents, files, groups, requests, row_classes, rows, uses
@@ -16,11 +16,6 @@ _has_class = union_all(
     select(rows.c.row_key.label("owner"), rows.c.label.label("class_name")).where(rows.c.classes == 1),
     select(row_classes.c.row_key.label("owner"), row_classes.c.label.label("class_name")),
 ).subquery("class_of_row")
-
-
-def _date(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """A moment as the number that is stored, which is what the query language compares with."""
-    return type_coerce(column, BigInteger)
 
 
 def _class_among(condition: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -51,7 +46,7 @@ ROW_FIELDS: tuple[Field, ...] = (
     Field("annotation", rows.c.annotation_type, "text", "The type of the annotation; `label` for a plain one."),
     Field("size", rows.c.size, "number", "Bytes."),
     Field("place", rows.c.collection_place, "text", "Where it was collected."),
-    Field("captured", _date(rows.c.captured_at), "date", "When it was captured.", aliases=("captured_at",)),
+    Field("captured", rows.c.captured_at, "date", "When it was captured.", aliases=("captured_at",)),
     Field("number", rows.c.number, "number", "The row's number in its document."),
     Field("document", rows.c.document_id, "text", "The document that it is in."),
     Field("sha256", rows.c.sha256, "text", "SHA-256 of the file."),
@@ -109,8 +104,8 @@ searchable_documents = Searchable(
         Field("function", documents.c.function, "text", "The function that it is for."),
         Field("form", documents.c.form, "text", "The form that it came in: csv, json, ndjson, xml."),
         Field("rows", documents.c.rows, "number", "How many rows it has now."),
-        Field("imported", _date(documents.c.imported_at), "date", "When it came in."),
-        Field("changed", _date(documents.c.changed_at), "date", "When rows were added or removed last."),
+        Field("imported", documents.c.imported_at, "date", "When it came in."),
+        Field("changed", documents.c.changed_at, "date", "When rows were added or removed last."),
         Field("by", documents.c.made_by, "text", "Who imported it."),
         Field("request", documents.c.request_id, "text", "The collection request that it answers."),
         Field("iteration", documents.c.iteration_id, "text", "The iteration that it belongs to."),
@@ -145,7 +140,7 @@ searchable_groups = Searchable(
         Field("function", groups.c.function, "text", "The function that it is for."),
         Field("rows", groups.c.rows, "number", "How many rows are frozen."),
         Field("leftout", groups.c.left_out, "number", "Rows that the leakage guard kept out."),
-        Field("grouped", _date(groups.c.grouped_at), "date", "When it was sealed."),
+        Field("grouped", groups.c.grouped_at, "date", "When it was sealed."),
         Field("by", groups.c.made_by, "text", "Who grouped it."),
         Field("iteration", groups.c.iteration_id, "text", "The iteration that it belongs to."),
         Field("digest", groups.c.digest, "text", "The seal: SHA-256 over its rows."),
@@ -166,7 +161,7 @@ searchable_requests = Searchable(
         Field("iteration", requests.c.iteration_id, "text", "The iteration that made it."),
         Field("wanted", requests.c.wanted, "number", "Rows wanted."),
         Field("received", requests.c.received, "number", "Rows received."),
-        Field("requested", _date(requests.c.requested_at), "date", "When it was made."),
+        Field("requested", requests.c.requested_at, "date", "When it was made."),
         Field("by", requests.c.made_by, "text", "Who made it."),
     ),
     text=contains_text(requests.c.what, requests.c.request_id, requests.c.system, requests.c.function),
@@ -182,7 +177,7 @@ searchable_files = Searchable(
         Field("md5", files.c.md5, "text", "MD5."),
         Field("media", files.c.media_type, "text", "The media type, found by looking at the content."),
         Field("size", files.c.size, "number", "Bytes."),
-        Field("stored", _date(files.c.stored_at), "date", "When it was stored first."),
+        Field("stored", files.c.stored_at, "date", "When it was stored first."),
     ),
     text=contains_text(files.c.name, files.c.sha256, files.c.md5),
     default_sort="-stored",
