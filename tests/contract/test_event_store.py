@@ -201,6 +201,15 @@ def test_what_one_caller_can_not_store_fails_that_caller_only(store: EventStore)
     assert store.append(Append([draft("toy/after", "x")])).position == 13
 
 
+def test_what_one_caller_submits_is_written_in_that_order_and_answers_when_it_is_asked(store: EventStore) -> None:
+    calls = [store.submit(Append([draft("toy/1", str(n))], {"toy/1": n})) for n in range(200)]
+    stale = store.submit(Append([draft("toy/1", "stale")], {"toy/1": 7}))
+
+    assert [c.result().position for c in calls] == list(range(1, 201))
+    with pytest.raises(Conflict, match="at version 200, not 7"):
+        stale.result()
+
+
 # --- reading ---
 
 
