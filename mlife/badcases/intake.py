@@ -203,12 +203,21 @@ class _Chunk:
     pending: Pending | None = None
 
 
+@dataclass
+class _Chunk:
+    """Items on their way into the log: the drafts, what must be equal if they are known, and their lines."""
+
+    drafts: list[Draft] = field(default_factory=list)
+    equals: list[str] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+
+
 class Sending:
     """
     One sender's stream: bytes in, appends of 1,000 as they fill up, one answer.
 
-    One append is under way while the next chunk is prepared. `feed` blocks until the one before is committed, which
-    is the back-pressure.
+    While the log writes one chunk the next is prepared. `feed` blocks until the chunk before is durable, which is the
+    back-pressure.
     """
 
     def __init__(
@@ -217,7 +226,7 @@ class Sending:
         self._intake, self._prepare = intake, prepare
         self._reader = Reader()
         self._chunk = _Chunk()
-        self._flying: _Chunk | None = None
+        self._written: tuple[Pending, _Chunk] | None = None
         self._answer = Answer(ids=[] if ids else None)
 
     def feed(self, some: bytes) -> None:
@@ -240,32 +249,29 @@ class Sending:
             chunk.equals.append(equal)
             chunk.lines.append(line)
             if len(chunk.drafts) >= CHUNK:
-                self._append()
+                self._submit()
                 chunk = self._chunk
 
     def finish(self) -> Answer:
         """Take what is left; the answer to everything."""
         self.take(self._reader.finish())
         if self._chunk.drafts:
-            self._append()
-        self._land()
+            self._submit()
+        self._collect()
         return self._answer
 
-    def _append(self) -> None:
-        """Send off what has gathered; it is written while the next chunk is prepared."""
+    def _submit(self) -> None:
+        """Hand the chunk to the log, after the one before is durable."""
+        self._collect()
         chunk, self._chunk = self._chunk, _Chunk()
-        chunk.pending = self._intake.store.submit(Append(chunk.drafts, whole=False))
-        try:
-            self._land()
-        finally:
-            self._flying = chunk
+        self._written = (self._intake.store.submit(Append(chunk.drafts, whole=False)), chunk)
 
-    def _land(self) -> None:
-        """Wait for the append before, and count it; known items are held against what is stored."""
-        chunk, self._flying = self._flying, None
-        if chunk is None or chunk.pending is None:
+    def _collect(self) -> None:
+        """Wait for the chunk that is being written; known items are held against what is stored."""
+        if self._written is None:
             return
-        appended = chunk.pending.result()
+        (pending, chunk), self._written = self._written, None
+        appended = pending.result()
         answer = self._answer
         answer.position = max(answer.position, appended.position)
         known = sum(appended.known)
