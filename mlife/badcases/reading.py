@@ -39,7 +39,7 @@ class Reader:
 
     def __init__(self) -> None:
         self._line = 0
-        self._rest = b""
+        self._rest = bytearray()
         self._as_lines: bool | None = None
 
     def feed(self, some: bytes) -> list[Item]:
@@ -49,7 +49,7 @@ class Reader:
         Raises:
             Invalid: an array that is too long to be held.
         """
-        self._rest = self._rest + some if self._rest else some
+        self._rest += some
         if self._as_lines is None:
             self._as_lines = self._decide()
         if not self._as_lines:
@@ -59,12 +59,13 @@ class Reader:
         end = self._rest.rfind(b"\n")
         if end < 0:
             return self._overlong()
-        whole, self._rest = self._rest[:end], self._rest[end + 1 :]
+        whole = bytes(memoryview(self._rest)[:end])
+        del self._rest[: end + 1]
         return self._lines(whole)
 
     def finish(self) -> list[Item]:
         """The items of what is left."""
-        rest, self._rest = self._rest, b""
+        rest, self._rest = bytes(self._rest), bytearray()
         if self._line == 0:
             rest = rest.removeprefix(_BOM)
         if not self._as_lines and rest.strip():
@@ -105,7 +106,7 @@ class Reader:
         """A line without end is refused as soon as it is too long; what follows of it is thrown away."""
         if len(self._rest) <= LONGEST_LINE:
             return []
-        self._rest = b"x" * (LONGEST_LINE + 1)  # still too long when its end comes
+        self._rest = bytearray(b"x" * (LONGEST_LINE + 1))  # still too long when its end comes
         return []
 
     def _lines(self, whole: bytes) -> list[Item]:

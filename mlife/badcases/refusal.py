@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from pydantic_core import ValidationError
 
-from mlife.badcases.annotation import EXAMPLES
+from mlife.core.annotation import EXAMPLES
 from mlife.core.errors import Refusal, shortened
 
 JSON = Any
@@ -35,7 +35,7 @@ EXPECTED: dict[str, str] = {
     "prediction": f"one of the types {', '.join(EXAMPLES)}, such as {EXAMPLES['class']}",
     "truth": f"null, or of the prediction's type, such as {EXAMPLES['class']}",
     "score": "a number from 0 to 1",
-    "label": "1 to 256 characters",
+    "label": "1 to 256 characters, without white space around them",
 }
 _WORDS = "1 to 128 characters"
 

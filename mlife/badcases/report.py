@@ -17,8 +17,8 @@ from pydantic import Field, TypeAdapter, WithJsonSchema
 from pydantic_core import ValidationError
 from typing_extensions import TypedDict
 
-from mlife.badcases.annotation import EXAMPLES, STRICT, Annotation
 from mlife.badcases.refusal import DEEPEST_FIELD, EXPECTED, LONGEST_TEXT, MOST_FIELDS, Unfit, unfit
+from mlife.core.annotation import EXAMPLES, STRICT, Annotation, annotation_adapter, inconsistency
 
 JSON = Any
 OLDEST = datetime(1990, 1, 1, tzinfo=UTC)
@@ -104,7 +104,6 @@ Traffic.__required_keys__ = Traffic.__required_keys__ | {"from"}
 
 report_adapter: TypeAdapter[Report] = TypeAdapter(Report)
 traffic_adapter: TypeAdapter[Traffic] = TypeAdapter(Traffic)
-annotation_adapter: TypeAdapter[Annotation] = TypeAdapter(Annotation)
 _validate_report = report_adapter.validator.validate_python
 _validate_traffic = traffic_adapter.validator.validate_python
 
@@ -120,7 +119,7 @@ def check(report: Mapping[str, JSON], now: datetime) -> tuple[dict[str, JSON], b
         Unfit: the first thing that is wrong with it.
     """
     try:
-        checked: dict[str, JSON] = _validate_report(report)
+        checked: dict[str, JSON] = _validate_report(report, extra="forbid")
     except ValidationError as e:
         raise unfit(e) from None
     checked["observed_at"] = moment("observed_at", checked["observed_at"], now)
@@ -147,7 +146,7 @@ def check_traffic(traffic: Mapping[str, JSON], now: datetime) -> dict[str, JSON]
         Unfit: the first thing that is wrong with it.
     """
     try:
-        checked: dict[str, JSON] = _validate_traffic(traffic)
+        checked: dict[str, JSON] = _validate_traffic(traffic, extra="forbid")
     except ValidationError as e:
         raise unfit(e) from None
     for end in ("from", "to"):
@@ -166,7 +165,7 @@ def check_annotation(field: str, value: JSON) -> dict[str, JSON]:
         Unfit: it is not.
     """
     try:
-        checked: dict[str, JSON] = annotation_adapter.validator.validate_python(value)
+        checked: dict[str, JSON] = annotation_adapter.validator.validate_python(value, extra="forbid")
     except ValidationError as e:
         raise unfit(e, field) from None
     _check_shape(field, checked)
@@ -274,13 +273,10 @@ def _no_score(part: JSON) -> JSON:
 
 
 def _check_shape(field: str, said: JSON) -> None:
-    """What the types of single members can't say."""
-    if said["type"] == "labels" and said.get("scores") and len(said["scores"]) != len(said["labels"]):
-        raise Unfit(f"{field}.scores", len(said["scores"]), "are not as many as labels", EXAMPLES["labels"])
-    if said["type"] == "segments":
-        for place, segment in enumerate(said["segments"]):
-            if segment["end"] < segment["start"]:
-                raise Unfit(f"{field}.segments.{place}.end", segment["end"], "is before start", EXAMPLES["segments"])
+    wrong = inconsistency(said)
+    if wrong is not None:
+        member, value, problem = wrong
+        raise Unfit(f"{field}.{member}", value, problem, EXAMPLES[said["type"]])
 
 
 def _check_fields(free: Mapping[str, JSON]) -> None:

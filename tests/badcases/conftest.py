@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -69,6 +70,8 @@ class Field:
     def __init__(self, home: Home) -> None:
         self.home = home
         self.clock = FixedClock()
+        home.do = replace(home.do, clock=self.clock)
+        home.runner.executor = replace(home.runner.executor, clock=self.clock)
         self.intake = Intake(home.ports.store, home.sealer, self.clock)
 
     def send(self, *reports: dict[str, Any]) -> Answer:
@@ -96,7 +99,7 @@ class Field:
 
     def do(self, command: Callable[..., list[Event]], **input: Any) -> Any:
         """Carry out a command, and let everything follow."""
-        done = self.home.do.as_(actor="ann", at=self.clock.at)(command, **input)
+        done = self.home.do.as_(actor="ann")(command, **input)
         self.settle()
         return done
 

@@ -146,50 +146,39 @@ def alarm_waits(read: Reader, system: str, function: str, version: str) -> bool:
     return read.one(waiting.limit(1)) is not None
 
 
-def waves(read: Reader, system: str, function: str) -> list[Wave]:
-    """By version: badcases first reported after the last alarm about the function, most reports first."""
+def wave(read: Reader, system: str, function: str, version: str) -> Wave | None:
+    """Badcases of a version that were first reported after the last alarm about the function, most reports first."""
     after = int(read.value(select(func.max(a.number)).where(a.system == system, a.function == function)) or 0)
     rows = read.all(
-        select(
-            badcase_versions.c.version,
-            b.badcase_id,
-            badcase_versions.c.frequency,
-            badcase_versions.c.first_at,
-            badcase_versions.c.last_at,
-        )
+        select(b.badcase_id, badcase_versions.c.frequency, badcase_versions.c.first_at, badcase_versions.c.last_at)
         .select_from(badcase_rows.join(badcase_versions, badcase_versions.c.badcase_id == b.badcase_id))
         .where(
             b.system == system,
             b.function == function,
+            badcase_versions.c.version == version,
             b.first_number > after,
             b.status.not_in(["rejected", "muted"]),
         )
         .order_by(badcase_versions.c.frequency.desc(), b.badcase_id)
     )
-    past = read.all(
-        select(a.version, a.badcase_count, a.acknowledged_at)
-        .where(a.system == system, a.function == function)
+    if not rows:
+        return None
+    alarms = read.all(
+        select(a.badcase_count, a.acknowledged_at)
+        .where(a.system == system, a.function == function, a.version == version)
         .order_by(a.number)
     )
-    requests = requests_of(read, system, function)
-    found = []
-    for version in sorted({row.version for row in rows}):
-        mine = [row for row in rows if row.version == version]
-        alarms = [row for row in past if row.version == version]
-        found.append(
-            Wave(
-                version,
-                tuple(dict.fromkeys(row.badcase_id for row in mine)),
-                sum(row.frequency for row in mine),
-                min(row.first_at for row in mine),
-                max(row.last_at for row in mine),
-                sum(row.acknowledged_at is not None for row in alarms),
-                any(row.acknowledged_at is None for row in alarms),
-                alarms[-1].badcase_count if alarms else 0,
-                requests.get(version),
-            )
-        )
-    return sorted(found, key=lambda w: (-w.reports, w.version))
+    return Wave(
+        version,
+        tuple(dict.fromkeys(row.badcase_id for row in rows)),
+        sum(row.frequency for row in rows),
+        min(row.first_at for row in rows),
+        max(row.last_at for row in rows),
+        sum(row.acknowledged_at is not None for row in alarms),
+        any(row.acknowledged_at is None for row in alarms),
+        alarms[-1].badcase_count if alarms else 0,
+        requests_of(read, system, function).get(version),
+    )
 
 
 def usual_rate(read: Reader, system: str, function: str, but: str) -> float | None:
@@ -218,5 +207,5 @@ __all__ = [
     "parents",
     "requests_of",
     "usual_rate",
-    "waves",
+    "wave",
 ]
