@@ -43,24 +43,25 @@ def raise_an_alarm(fact: Recorded[BadcaseReported], do: Do) -> None:
     with do.read() as read:
         if seen.alarm_waits(read, e.system, e.function, e.version):
             return  # a flood of reports asks this often, and gathering a wave takes long
-        waves = [w for w in seen.waves(read, e.system, e.function) if worth_an_alarm(w)]
-        usual = {w.version: seen.usual_rate(read, e.system, e.function, w.version) for w in waves}
-    for wave in waves:
-        rate = wave.reports / wave.requests if wave.requests else None
-        do(
-            raise_alarm,
-            system=e.system,
-            function=e.function,
-            version=wave.version,
-            ordinal=wave.acknowledged,
-            since=wave.first_at,
-            until=wave.last_at,
-            badcase_ids=list(wave.badcase_ids),
-            reports=wave.reports,
-            rate=rate,
-            usual=usual[wave.version],
-            sentence=alarm_sentence(e.function, wave, rate, usual[wave.version]),
-        )
+        wave = seen.wave(read, e.system, e.function, e.version)
+        if wave is None or not worth_an_alarm(wave):
+            return
+        usual = seen.usual_rate(read, e.system, e.function, e.version)
+    rate = wave.reports / wave.requests if wave.requests else None
+    do(
+        raise_alarm,
+        system=e.system,
+        function=e.function,
+        version=wave.version,
+        ordinal=wave.acknowledged,
+        since=wave.first_at,
+        until=wave.last_at,
+        badcase_ids=list(wave.badcase_ids),
+        reports=wave.reports,
+        rate=rate,
+        usual=usual,
+        sentence=alarm_sentence(e.function, wave, rate, usual),
+    )
 
 
 def worth_an_alarm(wave: seen.Wave) -> bool:

@@ -74,9 +74,9 @@ def mark_reported(run: Run, tx: Tx) -> None:
     tx.insert_missing(
         t.uses,
         [
-            {"identity": sha256, "kind": "reported", "used_in": r.event.badcase_id, "sha256": sha256, "times": 1}
+            {"identity": sha256, "kind": "reported", "used_in": r.json["badcase_id"], "sha256": sha256, "times": 1}
             for r in run
-            for sha256 in _linked(r.event.data)
+            for sha256 in _linked(r.json["data"])
         ],
     )
 

@@ -39,7 +39,8 @@ def fold(
         Conflict: the generation was moved, flipped or dropped by another.
         Unavailable, HomeUnusable: the tables can't be written now.
     """
-    mine = [r for r in events if projection.takes(r.draft.type) and r.position not in skips]
+    taken = {t for t in {r.draft.type for r in events} if projection.takes(t)}
+    mine = [r for r in events if r.draft.type in taken and r.position not in skips] if taken else []
     try:
         return views.apply(projection, standing, mine, events[-1].position)
     except Conflict:

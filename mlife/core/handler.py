@@ -90,7 +90,8 @@ class Handler:
 
     def facts(self, events: Sequence[Recorded[Event]]) -> list[Recorded[Event]]:
         """Those of consecutive *events* that it must see, in order; with `latest_per` the last of each key."""
-        mine = [r for r in events if self.takes(r.draft.type)]
+        taken = {t for t in {r.draft.type for r in events} if self.takes(t)}
+        mine = [r for r in events if r.draft.type in taken] if taken else []
         return mine if self.latest_per is None else sorted(self._latest(mine).values(), key=lambda r: r.position)
 
     def _latest(self, mine: Sequence[Recorded[Event]]) -> dict[object, Recorded[Event]]:

@@ -111,8 +111,9 @@ class Projection:
     def _runs(self, events: Sequence[Recorded[Event]]) -> Iterator[tuple[Fold, list[Recorded[Event]]]]:
         current: Fold | None = None
         run: list[Recorded[Event]] = []
+        folds = {t: self._folds.get(t.rsplit(".v", 1)[0]) for t in {r.draft.type for r in events}}
         for recorded in events:
-            fold = self._folds.get(recorded.draft.type.rsplit(".v", 1)[0])
+            fold = folds[recorded.draft.type]
             if fold is None:
                 continue
             if fold is not current and current is not None:
