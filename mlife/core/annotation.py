@@ -1,21 +1,25 @@
 """
-What a model said and what is right, typed: the same nine types for predictions and truths.
+What a model said and what is right, typed: the same nine types for predictions, truths and labelled rows.
 
-They are typed dictionaries and not models: intake keeps what was sent, byte for byte, and only looks whether it is
-allowed. Pixels count from the upper left corner; seconds from the start.
+They are typed dictionaries and not models: what was sent is kept, byte for byte, and only looked at whether it is
+allowed. Members beyond those named here are a tool's own attributes: documents keep them, reports refuse them
+(`extra="forbid"` at the call). Pixels count from the upper left corner, may be fractions and may lie outside the
+picture, as labelling tools leave them; seconds count from the start.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NotRequired, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NotRequired, TypeAlias
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
 
-STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
-MOST_PARTS = 1_000
+STRICT = ConfigDict(strict=True, allow_inf_nan=False)
+MOST_PARTS = 10_000
 
-Label: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
+Label: TypeAlias = Annotated[str, Field(min_length=1, max_length=256, pattern=r"(?s)^\S(?:.*\S)?$")]
+"""Without white space around it: " sad" and "sad" would be two classes that look like one."""
 Score: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Number: TypeAlias = Annotated[float, Field(ge=-1e100, le=1e100)]
 Length: TypeAlias = Annotated[float, Field(gt=0, le=1e100)]
@@ -116,7 +120,7 @@ class Text(TypedDict):
 
     __pydantic_config__ = STRICT  # type: ignore[misc]
     type: Literal["text"]
-    text: Annotated[str, Field(max_length=10_000)]
+    text: Annotated[str, Field(max_length=100_000)]
 
 
 class Segment(TypedDict):
@@ -153,3 +157,22 @@ EXAMPLES: dict[str, str] = {
     "segments": '{"type": "segments", "segments": [{"label": "cough", "start": 1.5, "end": 2.25}]}',
 }
 """One of each type, as it would be right: shown where something is wrong."""
+
+annotation_adapter: TypeAdapter[Annotation] = TypeAdapter(Annotation)
+
+
+def inconsistency(said: Mapping[str, Any]) -> tuple[str, Any, str] | None:
+    """
+    What the types of single members can't say of a checked annotation.
+
+    Returns:
+        The member at fault (dotted), its value, and what is wrong with it; None if nothing is.
+    """
+    scores = said.get("scores")
+    if said["type"] == "labels" and scores is not None and len(scores) != len(said["labels"]):
+        return "scores", len(scores), "are not as many as labels"
+    if said["type"] == "segments":
+        for place, segment in enumerate(said["segments"]):
+            if segment["end"] < segment["start"]:
+                return f"segments.{place}.end", segment["end"], "is before start"
+    return None
