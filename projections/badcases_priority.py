@@ -29,14 +29,20 @@ def weigh(tx: Tx, which: ColumnElement[bool]) -> None:
         .where(badcase_clients.c.badcase_id == b.badcase_id)
         .scalar_subquery()
     )
-    tx.execute(update(badcase_rows).where(which).values(client_count=clients))
     often = func.coalesce(10_000.0 * b.frequency / func.nullif(requests, 0), 1.0 * b.frequency)
-    rise = func.coalesce(last_week / (last_week + mean), 0.5)
+    # c / (c + 3) and w / (w + m), written so that each is looked up once
+    many = 1.0 - 3.0 / (clients + 3.0)
+    rise = func.coalesce(1.0 / (1.0 + mean / last_week), 0.5)
     computed = func.round(
         45.0 * often / (often + 20.0)
         + 25.0 * b.last_severity / 3.0
-        + 15.0 * b.client_count / (b.client_count + 3.0)
+        + 15.0 * many
         + 15.0 * rise,
         2,
     )
-    tx.execute(update(badcase_rows).where(which).values(priority=func.coalesce(b.priority_set, computed)))
+    # one statement, as each touches every index that a changed row stands in
+    tx.execute(
+        update(badcase_rows)
+        .where(which)
+        .values(client_count=clients, priority=func.coalesce(b.priority_set, computed))
+    )

@@ -195,16 +195,6 @@ _COUNTED = TrafficCounted.declared.type
 
 @dataclass
 class _Chunk:
-    """Items that are appended together: their drafts, what must be equal where an id is known, their lines."""
-
-    drafts: list[Draft] = field(default_factory=list)
-    equals: list[str] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
-    pending: Pending | None = None
-
-
-@dataclass
-class _Chunk:
     """Items on their way into the log: the drafts, what must be equal if they are known, and their lines."""
 
     drafts: list[Draft] = field(default_factory=list)

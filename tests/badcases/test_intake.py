@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 import random
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -219,6 +219,8 @@ HOSTILE: dict[str, tuple[bytes, str, str]] = {
         "greater than 0",
     ),
 }
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_can_t_be_taken_is_named_by_line_and_field_and_the_good_ones_are_kept(intake: Intake, name: str) -> None:
     bad, at, problem = HOSTILE[name]
@@ -228,7 +230,7 @@ def test_what_can_t_be_taken_is_named_by_line_and_field_and_the_good_ones_are_ke
     (refusal,) = answer.refused
     assert (refusal.line, refusal.field) == (2, at)
     assert problem in refusal.problem
-    assert refusal.expected or name in ("a box of no width",)
+    assert refusal.expected
     assert len(refusal.value) <= 200
     assert refusal.value.isprintable()
     assert intake.store.head() == 2
@@ -277,9 +279,11 @@ def test_an_array_that_is_too_long_to_be_held_is_refused_with_what_to_do() -> No
     from mlife.core.errors import Invalid
 
     reader = Reader()
+    for _ in range(32):
+        assert reader.feed(b"[" + b" " * 999_000) == []
+
     with pytest.raises(Invalid, match="send NDJSON"):
-        for _ in range(40):
-            reader.feed(b"[" + b" " * 1_000_000)
+        reader.feed(b" " * 1_000_000)
 
 
 def test_a_line_without_end_costs_no_memory_and_is_refused(intake: Intake) -> None:
