@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from mlife.badcases.annotation import EXAMPLES
 from mlife.badcases.refusal import Unfit
 from mlife.badcases.report import check, check_annotation, report_adapter
 from mlife.badcases.views import lists
+from mlife.core.annotation import EXAMPLES
 from tests.badcases.conftest import NOW, Field, report
 
 REQUIRED = ("system", "function", "version", "data", "prediction", "observed_at")
