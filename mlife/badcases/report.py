@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, NotRequired, TypeAlias
 
 import orjson
-from pydantic import Field, TypeAdapter, WithJsonSchema
+from pydantic import ConfigDict, Field, TypeAdapter, WithJsonSchema
 from pydantic_core import ValidationError
 from typing_extensions import TypedDict
 
@@ -30,6 +30,8 @@ LARGEST = 900_000
 # Control characters but tab and line ends are never text; they come from broken or hostile senders.
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
+CLOSED = ConfigDict(**STRICT, extra="forbid")
+
 Word: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
 Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Moment: TypeAlias = Annotated[Any, WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -45,7 +47,7 @@ class Link(TypedDict, total=False):
         pending: the bytes follow later.
     """
 
-    __pydantic_config__ = STRICT  # type: ignore[misc]
+    __pydantic_config__ = CLOSED  # type: ignore[misc]
     uri: Annotated[str, Field(max_length=2048, pattern=r"^(?:s3://|https?://|sha256:[0-9a-f]{64}$)[^\x00-\x20]*$")]
     sha256: Sha256 | None
     media_type: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+$")] | None
@@ -64,7 +66,7 @@ class Report(TypedDict):
         report_id: the client's own idempotency key; without it the hash of the content serves.
     """
 
-    __pydantic_config__ = STRICT  # type: ignore[misc]
+    __pydantic_config__ = CLOSED  # type: ignore[misc]
     system: System
     function: Word
     version: Word
@@ -88,7 +90,7 @@ class Report(TypedDict):
 class Traffic(TypedDict):
     """So many requests were answered between two moments, right or wrong."""
 
-    __pydantic_config__ = STRICT  # type: ignore[misc]
+    __pydantic_config__ = CLOSED  # type: ignore[misc]
     system: System
     function: Word
     version: Word
