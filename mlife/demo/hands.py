@@ -228,6 +228,4 @@ class Hands:
 
     def keep_pictures(self, rows: Rows) -> None:
         """Put the pictures of reports into the store, as a client's upload does."""
-        self._data("fleet-7").put_named(
-            (png, f"{rows.purpose}-{n:04d}.png") for n, png in enumerate(rows.pngs)
-        )
+        self._data("fleet-7").put_named((png, f"{rows.purpose}-{n:04d}.png") for n, png in enumerate(rows.pngs))

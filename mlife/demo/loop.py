@@ -111,7 +111,9 @@ class Loop:
     def second_model(self) -> None:
         """The first turn of the loop: alarm, cause, request, collection, v2."""
         self._turn(5, 0.24, "one alarm, one cause, one request: 450 field items are collected")
-        iteration = self._aim("field digits", "MNIST's pen strokes are not like scikit-learn's: thicker, and slanted")
+        iteration = self._aim(
+            "field digits", "", "MNIST's pen strokes are not like scikit-learn's: thicker, and slanted"
+        )
         collected = self._collect("field", "v1", self.rows["field_pool"], iteration, ["field_seen"])
         held_out = self.hands.document("ben", "field held out", self.rows["field_test"], purpose="testing")
         self.told.groups["field"] = self._test_group("field held out", [held_out], iteration)
@@ -133,7 +135,7 @@ class Loop:
     def hurried_hotfix(self) -> None:
         """v3 forgets what v2 had learned; the gate says so, a person overrides it, and the field says so too."""
         self._turn(9.5, 0.54, "a hurried hotfix v3, trained without v2's field rows")
-        iteration = self._aim("covered digits", "a sticker covers the lower part of the digit")
+        iteration = self._aim("covered digits", "version:2.0", "a sticker covers the lower part of the digit")
         self._collect("covered", "v2", self.rows["covered_pool"], iteration, ["covered_seen"], size=10**6)
         held_out = self.hands.document("ben", "covered held out", self.rows["covered_test"], purpose="testing")
         self.told.groups["masked"] = self._test_group("covered held out", [held_out], iteration)
@@ -193,19 +195,23 @@ class Loop:
     def _answered(self, purpose: str, name: str) -> Answered:
         return self.hands.answer(self.told.models[name], self.rows[purpose])
 
-    def _aim(self, title: str, explanation: str) -> str:
-        """What a person does with an alarm: look, name the cause, choose the remedy, open an iteration."""
+    def _aim(self, title: str, query: str, explanation: str) -> str:
+        """
+        What a person does: look at the newest alarm (or at what a *query* finds), name the cause, choose the remedy,
+        open an iteration.
+        """
         h = self.hands
         with h.home.ports.views.read() as read:
-            alarm = alarms_about(read, SYSTEM, FUNCTION)[0]
+            alarm = None if query else alarms_about(read, SYSTEM, FUNCTION)[0]
+            ids = matching_ids(read, f"system:{SYSTEM} function:{FUNCTION} {query}", now=h.calendar.now())
         cause = h.do(
             "ana", f"cause:{title}", name_cause, system=SYSTEM, function=FUNCTION, title=title,
-            explanation=explanation, badcase_ids=alarm.badcase_ids,
+            explanation=explanation, badcase_ids=alarm.badcase_ids if alarm else tuple(ids),
         ).first(CauseNamed)  # fmt: skip
         h.do("ana", f"remedy:{title}", choose_remedy, cause_id=cause.cause_id, remedy="collect")
         opened = h.do(
             "ana", f"open:{title}", open_iteration, system=SYSTEM, function=FUNCTION, title=title,
-            badcase_ids=cause.badcase_ids, alarm_id=alarm.alarm_id, cause_id=cause.cause_id,
+            badcase_ids=cause.badcase_ids, alarm_id=alarm.alarm_id if alarm else None, cause_id=cause.cause_id,
         ).first(IterationOpened)  # fmt: skip
         if opened.alarm_id is not None:
             h.do("ana", f"seen:{title}", acknowledge_alarm, alarm_id=opened.alarm_id, note=title)

@@ -29,7 +29,13 @@ def mlife(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:
     """Run the command line as a person would, with no settings of this machine."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("MLIFE_")}
     return subprocess.run(
-        [sys.executable, "-m", "mlife", *words], cwd=ROOT / "tests", env=clean, capture_output=True, text=True, **more
+        [sys.executable, "-m", "mlife", *words],
+        cwd=ROOT / "tests",
+        env=clean,
+        capture_output=True,
+        text=True,
+        check=False,
+        **more,
     )
 
 

@@ -63,13 +63,13 @@ def active(read: Reader, system: str, function: str) -> list[Active]:
 
 
 def releases(read: Reader, system: str | None = None, function: str | None = None) -> list[tuple[str, str, datetime]]:
-    """(version, deployment id, when it was activated last) of every deployment that ever answered: chart marks."""
-    asked = select(d.version, d.deployment_id, d.activated_at).where(d.activated_at.is_not(None))
+    """(version, deployment id, when it was decided) of every deployment that ever answered: chart marks."""
+    asked = select(d.version, d.deployment_id, d.made_at).where(d.activated_at.is_not(None))
     if system is not None:
         asked = asked.where(d.system == system)
     if function is not None:
         asked = asked.where(d.function.in_(["", function]))
-    return [(row.version, row.deployment_id, row.activated_at) for row in read.all(asked.order_by(d.activated_at))]
+    return [(row.version, row.deployment_id, row.made_at) for row in read.all(asked.order_by(d.made_at))]
 
 
 def parents(read: Reader) -> dict[str, tuple[str, ...]]:
