@@ -28,7 +28,7 @@ from mlife.runtime import Home
 from tests.badcases.conftest import Field, FixedClock, report, traffic
 
 ORDINALS = itertools.count()
-LABEL = st.text(min_size=1, max_size=12).filter(lambda s: all(c.isprintable() for c in s))
+LABEL = st.text(min_size=1, max_size=12).filter(lambda s: s == s.strip() and s.isprintable())
 WORD = st.text(st.characters(codec="utf-8", categories=["L", "N"]), min_size=1, max_size=20)
 NUMBER = st.floats(-1e6, 1e6)
 FREE = st.recursive(
