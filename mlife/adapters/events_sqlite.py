@@ -23,6 +23,7 @@ from mlife.adapters.events_sqlite_judge import Judge, head, look_up, slices
 from mlife.adapters.sqlite_file import Readers, connect, flocked, insert_many, opened, translated
 from mlife.core.errors import Conflict, HomeUnusable, Invalid, Unavailable
 from mlife.core.events import Draft, Event, Recorded, registry
+from mlife.core.folding import without_gc
 from mlife.core.ports import Append, Appended
 
 SCHEMA: Final = """
@@ -270,8 +271,9 @@ class SqliteEventStore:
     def read(self, after: int = 0, limit: int = 10_000, *, types: Sequence[str] = ()) -> list[Recorded[Event]]:
         """See `EventStore.read`."""
         if not types:
-            rows = self._rows(f"{SELECT} WHERE position > ? ORDER BY position LIMIT ?", (after, limit))
-            return [_recorded(row) for row in rows]
+            with without_gc():
+                rows = self._rows(f"{SELECT} WHERE position > ? ORDER BY position LIMIT ?", (after, limit))
+                return [_recorded(row) for row in rows]
         kinds = [registry.find(t) for t in types]
         # the index leaves intake's types out; without it every event after *after* is looked at
         rare = "INDEXED BY events_type WHERE single = 0 AND" if all(k and not k.single for k in kinds) else "WHERE"

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -104,6 +105,13 @@ class _Fields(dict[str, Any]):
 _VERSION = re.compile(r"\.v\d+$")
 
 
+@lru_cache(maxsize=1_000)
+def _parted(type_name: str) -> tuple[str, int | None]:
+    """Name and version of a versioned type name; None if it has no version."""
+    stated = _VERSION.search(type_name)
+    return (type_name, None) if stated is None else (type_name[: stated.start()], int(stated[0][2:]))
+
+
 class Registry:
     """Every event kind by its name, filled by `@event` as features are imported."""
 
@@ -126,7 +134,7 @@ class Registry:
 
     def find(self, type_name: str) -> EventKind | None:
         """The kind that *type_name* (with or without version) belongs to, or None."""
-        return self._kinds.get(_VERSION.sub("", type_name))
+        return self._kinds.get(_parted(type_name)[0])
 
     def kind(self, type_name: str) -> EventKind:
         """
@@ -173,10 +181,10 @@ class Registry:
 
     def _stated(self, type_name: str) -> tuple[EventKind, int]:
         kind = self.kind(type_name)
-        stated = _VERSION.search(type_name)
-        if stated is None:
+        version = _parted(type_name)[1]
+        if version is None:
             raise Corrupt(f"{type_name} has no version", remedy="restore the log from a backup")
-        return kind, int(stated[0][2:])
+        return kind, version
 
 
 def _upcast(kind: EventKind, version: int, data: dict[str, JSON]) -> dict[str, JSON]:

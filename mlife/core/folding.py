@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import gc
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 from mlife.core.errors import Conflict, MLifeError, Parked, in_a_line
 from mlife.core.events import Event, Recorded
 from mlife.core.projection import Projection, Standing, Views
+
+
+@contextmanager
+def without_gc() -> Iterator[None]:
+    """The cyclic collector off: in a run of events it finds nothing, and takes a quarter of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 class Unfoldable(Parked):

@@ -6,7 +6,6 @@ Which generation of a projection's tables a reader sees is read in its own trans
 
 from __future__ import annotations
 
-import gc
 import sqlite3
 import threading
 import time
@@ -36,6 +35,7 @@ from mlife.adapters.views_sqlite.generations import (
 from mlife.adapters.views_sqlite.writing import SqliteTx
 from mlife.core.errors import Conflict, NotFound, Unavailable
 from mlife.core.events import Event, Recorded
+from mlife.core.folding import without_gc
 from mlife.core.projection import Projection, Standing, projections
 
 
@@ -191,7 +191,7 @@ class SqliteViews:
 
     def apply(self, projection: Projection, standing: Standing, events: Sequence[Recorded[Event]], to: int) -> Standing:
         """See `Views.apply`."""
-        with self._write() as c, _no_gc():
+        with self._write() as c, without_gc():
             moved = c.exec_driver_sql(
                 "UPDATE checkpoints SET position = ? WHERE name = ? AND version = ? AND generation = ? "
                 "AND position = ? AND state = ?",
@@ -276,18 +276,6 @@ def _set_state(c: Connection, standing: Standing, state: str) -> None:
         "UPDATE checkpoints SET state = ?, error = '' WHERE name = ? AND version = ? AND generation = ?",
         (state, *key_of(standing)),
     )
-
-
-@contextmanager
-def _no_gc() -> Iterator[None]:
-    """The cyclic collector off: it finds nothing in a run of events and doubles the time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def missing_projection(name: str) -> NotFound:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
@@ -78,10 +79,7 @@ class SqliteTx:
                 f"INSERT INTO {physical_name(table.name, self._standing)} ({', '.join(columns)}) "
                 f"VALUES ({', '.join('?' * len(columns))}) {conflict(columns)}"
             )
-            if len(columns) == 1:
-                self._cursor.executemany(sql, [(row[columns[0]],) for row in some])
-            else:
-                self._cursor.executemany(sql, list(map(itemgetter(*columns), some)))
+            self._cursor.executemany(sql, _values(columns, some))
 
     def delete(self, table: Table, where: ColumnElement[bool]) -> None:
         """See `Tx.delete`."""
@@ -100,15 +98,31 @@ class SqliteTx:
         return result.all() if result.returns_rows else ()
 
 
-def _by_columns(rows: Rows) -> list[list[Mapping[str, Any]]]:
+def _by_columns(rows: Rows) -> list[Rows]:
+    if not rows or _are_alike(rows):
+        return [rows] if rows else []
     groups: dict[frozenset[str], list[Mapping[str, Any]]] = {}
-    columns, group = None, []
     for row in rows:
-        if row.keys() != columns:
-            columns = row.keys()
-            group = groups.setdefault(frozenset(columns), [])
-        group.append(row)
+        groups.setdefault(frozenset(row), []).append(row)
     return list(groups.values())
+
+
+def _are_alike(rows: Rows) -> bool:
+    """Do all rows give the same columns? Nearly always, so that is asked in the fastest way."""
+    columns = tuple(rows[0])
+    if any(len(row) != len(columns) for row in rows):
+        return False
+    try:
+        deque(map(itemgetter(*columns), rows), maxlen=0)
+    except KeyError:
+        return False
+    return True
+
+
+def _values(columns: Sequence[str], rows: Rows) -> list[tuple[Any, ...]]:
+    if len(columns) == 1:
+        return [(row[columns[0]],) for row in rows]
+    return list(map(itemgetter(*columns), rows))
 
 
 def _added(old: Mapping[str, Any], new: Mapping[str, Any], texts: set[str]) -> Mapping[str, Any]:
