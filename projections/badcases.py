@@ -6,13 +6,14 @@ Events here are few beside the reports, so each is folded by itself, in order; s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 from mlife.projections.badcases_priority import weigh
 from mlife.projections.badcases_standing import restate
 from mlife.projections.badcases_story import line_of
+from mlife.projections.badcases_turns import TURNS, Fold, Touched, targets_of
 from sqlalchemy import select, update
 
 from mlife.badcases.events import (
@@ -37,17 +38,12 @@ from mlife.badcases.events import (
 from mlife.badcases.views.tables import (
     TABLES,
     TEXTS,
-    alarm_rows,
     badcase_deployments,
     badcase_models,
     badcase_pins,
     badcase_rows,
     badcase_verdicts,
-    cause_badcases,
-    cause_rows,
-    iteration_badcases,
     iteration_facts,
-    iteration_rows,
 )
 from mlife.core.events import Event, Recorded, to_micros
 from mlife.core.projection import Projection, Tx
@@ -63,10 +59,6 @@ from mlife.serving.events import (
 from mlife.training.events import ModelTrained, TaskDrafted, TaskFailed, TaskFinished, TaskQueued
 
 badcases = Projection("badcases", version=1, tables=TABLES, texts=TEXTS)
-
-Touched = set[str]
-"""Badcases whose status may have changed."""
-Fold = Callable[[Recorded[Any], Tx, Touched], None]
 
 
 @badcases.on(
@@ -216,7 +208,7 @@ def _model_made(r: Recorded[Any], tx: Tx, touched: Touched) -> None:
         ],
     )
     if iteration_id is not None:
-        touched.update(_targets(tx, iteration_id))
+        touched.update(targets_of(tx, iteration_id))
 
 
 def _judged(r: Recorded[ModelJudged], tx: Tx, touched: Touched) -> None:
@@ -298,111 +290,13 @@ def _deployment_failed(r: Recorded[DeploymentFailed], tx: Tx, touched: Touched) 
     tx.update(badcase_deployments, [{"deployment_id": r.event.deployment_id, "state": "failed"}])
 
 
-# --- causes, alarms, iterations ---
-
-
-def _cause_named(r: Recorded[CauseNamed], tx: Tx, touched: Touched) -> None:  # noqa: ARG001 - a fold
-    e = r.event
-    tx.insert_missing(
-        cause_rows,
-        [
-            {
-                "cause_id": e.cause_id,
-                "system": e.system,
-                "function": e.function,
-                "title": e.title,
-                "explanation": e.explanation,
-                "named_by": e.by,
-                "number": r.position,
-                "named_at": r.draft.time,
-            }
-        ],
-    )
-    tx.insert_missing(cause_badcases, [{"cause_id": e.cause_id, "badcase_id": b} for b in e.badcase_ids])
-
-
-def _cause_extended(r: Recorded[CauseExtended], tx: Tx, touched: Touched) -> None:  # noqa: ARG001 - a fold
-    tx.insert_missing(cause_badcases, [{"cause_id": r.event.cause_id, "badcase_id": b} for b in r.event.badcase_ids])
-
-
-def _remedy_chosen(r: Recorded[CauseRemedyChosen], tx: Tx, touched: Touched) -> None:  # noqa: ARG001 - a fold
-    e = r.event
-    tx.update(cause_rows, [{"cause_id": e.cause_id, "remedy": e.remedy, "remedy_note": e.note}])
-
-
-def _alarm_raised(r: Recorded[AlarmRaised], tx: Tx, touched: Touched) -> None:  # noqa: ARG001 - a fold
-    e = r.event
-    tx.insert_missing(
-        alarm_rows,
-        [
-            {
-                "alarm_id": e.alarm_id,
-                "system": e.system,
-                "function": e.function,
-                "version": e.version,
-                "from_at": to_micros(e.from_),
-                "to_at": to_micros(e.to),
-                "badcase_ids": orjson.dumps(e.badcase_ids).decode(),
-                "badcase_count": e.badcases,
-                "report_count": e.reports,
-                "rate": e.rate,
-                "usual": e.usual,
-                "sentence": e.sentence,
-                "number": r.position,
-                "raised_at": r.draft.time,
-            }
-        ],
-    )
-
-
-def _alarm_acknowledged(r: Recorded[AlarmAcknowledged], tx: Tx, touched: Touched) -> None:  # noqa: ARG001 - a fold
-    e = r.event
-    tx.update(
-        alarm_rows,
-        [{"alarm_id": e.alarm_id, "acknowledged_at": r.draft.time, "acknowledged_by": e.by, "note": e.note}],
-    )
-
-
-def _iteration_opened(r: Recorded[IterationOpened], tx: Tx, touched: Touched) -> None:
-    e = r.event
-    tx.insert_missing(
-        iteration_rows,
-        [
-            {
-                "iteration_id": e.iteration_id,
-                "system": e.system,
-                "function": e.function,
-                "title": e.title,
-                "alarm_id": e.alarm_id,
-                "cause_id": e.cause_id,
-                "opened_by": e.by,
-                "number": r.position,
-                "opened_at": r.draft.time,
-            }
-        ],
-    )
-    tx.insert_missing(iteration_badcases, [{"iteration_id": e.iteration_id, "badcase_id": b} for b in e.badcase_ids])
-    touched.update(e.badcase_ids)
-
-
-def _iteration_closed(r: Recorded[IterationClosed], tx: Tx, touched: Touched) -> None:
-    e = r.event
-    row = {"outcome": e.outcome, "deployment_id": e.deployment_id, "note": e.note, "closed_at": r.draft.time}
-    tx.update(iteration_rows, [{"iteration_id": e.iteration_id, **row}])
-    touched.update(_targets(tx, e.iteration_id))
-
-
-def _targets(tx: Tx, iteration_id: str) -> set[str]:
-    i = iteration_badcases.c
-    return {row[0] for row in tx.execute(select(i.badcase_id).where(i.iteration_id == iteration_id))}
-
-
 def _iteration_of(r: Recorded[Any]) -> str | None:
     correlation = r.correlation_id
     return correlation if correlation and correlation.startswith("itr-") else None
 
 
 _FOLDS: dict[type[Event], Fold] = {
+    **TURNS,
     BadcaseTriaged: _triaged,
     BadcaseAssigned: _assigned,
     BadcasePrioritised: _prioritised,
@@ -413,13 +307,6 @@ _FOLDS: dict[type[Event], Fold] = {
     BadcasePinned: _pinned,
     BadcaseClosed: _closed,
     BadcaseRegressed: _regressed,
-    CauseNamed: _cause_named,
-    CauseExtended: _cause_extended,
-    CauseRemedyChosen: _remedy_chosen,
-    AlarmRaised: _alarm_raised,
-    AlarmAcknowledged: _alarm_acknowledged,
-    IterationOpened: _iteration_opened,
-    IterationClosed: _iteration_closed,
     ModelAdded: _model_made,
     ModelTrained: _model_made,
     ModelJudged: _judged,
