@@ -34,15 +34,10 @@ def weigh(tx: Tx, which: ColumnElement[bool]) -> None:
     many = 1.0 - 3.0 / (clients + 3.0)
     rise = func.coalesce(1.0 / (1.0 + mean / last_week), 0.5)
     computed = func.round(
-        45.0 * often / (often + 20.0)
-        + 25.0 * b.last_severity / 3.0
-        + 15.0 * many
-        + 15.0 * rise,
+        45.0 * often / (often + 20.0) + 25.0 * b.last_severity / 3.0 + 15.0 * many + 15.0 * rise,
         2,
     )
     # one statement, as each touches every index that a changed row stands in
     tx.execute(
-        update(badcase_rows)
-        .where(which)
-        .values(client_count=clients, priority=func.coalesce(b.priority_set, computed))
+        update(badcase_rows).where(which).values(client_count=clients, priority=func.coalesce(b.priority_set, computed))
     )
