@@ -53,7 +53,8 @@ def root() -> None:
 def main() -> None:
     """Run the command line; every refusal becomes one clear message and exit status 1."""
     try:
-        root.main(standalone_mode=False)
+        code = root.main(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)  # what `ctx.exit` said
     except click.exceptions.Exit as e:
         sys.exit(e.exit_code)
     except click.ClickException as e:
