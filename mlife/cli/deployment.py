@@ -40,7 +40,7 @@ def list_(home: Home, query: str, limit: int, as_json: bool) -> None:
     \b
     mlife deployment list 'state:active'
     mlife deployment list 'version>=2.0 model:mdl-3f9a2c41b7d0'
-    """  # noqa: D301 - click reads \b as a character
+    """
     with reading(home) as read:
         asked = views.deployment_page(query, now=home.do.clock.now(), limit=limit)
         _, found = views.deployment_slice(read, asked)
@@ -116,7 +116,7 @@ def create(
     \b
     mlife deployment create --system dms --model mdl-3f9a2c41b7d0 --version 2.4.0
     mlife deployment create --system dms --model mdl-… --version 2.4.1 --override 'customer waits for night mode'
-    """  # noqa: D301 - click reads \b as a character
+    """
     done = home.do(
         create_deployment,
         system=system,
@@ -142,7 +142,7 @@ def rollback(home: Home, deployment_id: str, reason: str, as_json: bool) -> None
 
     \b
     mlife deployment rollback dep-3f9a2c41b7d0 --reason 'night pictures are read wrong'
-    """  # noqa: D301 - click reads \b as a character
+    """
     done = home.do(roll_back, deployment_id=deployment_id, reason=reason)
     home.see(done.position)
     d = _deployment(home, deployment_id)

@@ -63,7 +63,7 @@ def import_document(
     mlife document import labels.csv --files pictures/
     mlife document import collected.json --request req-3f9a2c41b7d0
     mlife document import - --form ndjson --name stream < rows.ndjson
-    """  # noqa: D301 - \b keeps the lines as they are
+    """
     if source == "-" and not form:
         raise click.UsageError("standard input has no ending: say --form")
     with ExitStack() as opened:
@@ -112,7 +112,7 @@ def export_document(home: Home, document_id: str, form: str | None, output: Path
     \b
     mlife document export doc-3f9a2c41b7d0 -o labels.xml
     mlife document export doc-3f9a2c41b7d0 -q 'class:9 missing:no' > nines.csv
-    """  # noqa: D301 - \b keeps the lines as they are
+    """
     from mlife.data.formats import form_of
 
     home.see(home.ports.store.head())
@@ -145,7 +145,7 @@ def list_documents(home: Home, query: str, sort: str | None, limit: int, as_json
 
     \b
     mlife document list 'purpose:testing class:9'
-    """  # noqa: D301 - \b keeps the lines as they are
+    """
     from mlife.data import views
 
     home.see(home.ports.store.head())
@@ -172,7 +172,7 @@ def show_document(home: Home, document_id: str, query: str, limit: int, as_json:
 
     \b
     mlife document show doc-3f9a2c41b7d0 -q 'class:9'
-    """  # noqa: D301 - \b keeps the lines as they are
+    """
     from mlife.data import views
 
     home.see(home.ports.store.head())
@@ -207,7 +207,7 @@ def analyse(home: Home, document_ids: tuple[str, ...], query: str, as_json: bool
 
     \b
     mlife document analyse doc-3f9a2c41b7d0 -q 'place:tunnel'
-    """  # noqa: D301 - \b keeps the lines as they are
+    """
     from mlife.data import views
 
     home.see(home.ports.store.head())
@@ -265,7 +265,7 @@ def group(
 
     \b
     mlife document group doc-3f9a2c41b7d0 --name field --purpose training -q 'missing:no'
-    """  # noqa: D301 - \b keeps the lines as they are
+    """
     from mlife.data.intake import Selection
 
     selection = Selection(document_ids, query, (), per_class, limit, _part(part), seed)
@@ -303,7 +303,7 @@ def remove_rows(home: Home, document_id: str, numbers: tuple[int, ...], query: s
     \b
     mlife document remove-rows doc-3f9a2c41b7d0 17 18 --reason 'blurred'
     mlife document remove-rows doc-3f9a2c41b7d0 -q 'size<100' --reason 'empty pictures'
-    """  # noqa: D301 - \b keeps the lines as they are
+    """
     from mlife.data import commands, views
 
     if bool(numbers) == bool(query):

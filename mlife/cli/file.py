@@ -31,7 +31,7 @@ def put(home: Home, paths: tuple[Path, ...], as_json: bool) -> None:
     \b
     mlife file put pictures/
     mlife file put a.png b.png --json
-    """  # noqa: D301 - \b keeps the lines as they are
+    """
     from mlife.data.intake import DataIntake
 
     with progress(shown=not as_json) as bar:
@@ -67,7 +67,7 @@ def show_file(home: Home, sha256: str, as_json: bool) -> None:
 
     \b
     mlife file show sha256:0f3a…
-    """  # noqa: D301 - \b keeps the lines as they are
+    """
     from mlife.data import views
     from mlife.data.intake import local_path
 

@@ -32,7 +32,7 @@ def list_groups(home: Home, query: str, sort: str | None, limit: int, as_json: b
 
     \b
     mlife group list purpose:testing
-    """  # noqa: D301 - \b keeps the lines as they are
+    """
     from mlife.data import views
 
     home.see(home.ports.store.head())
@@ -57,7 +57,7 @@ def show_group(home: Home, group_id: str, count: int, as_json: bool) -> None:
 
     \b
     mlife group show grp-3f9a2c41b7d0
-    """  # noqa: D301 - \b keeps the lines as they are
+    """
     from mlife.data import views
 
     home.see(home.ports.store.head())

@@ -43,7 +43,7 @@ def list_(home: Home, query: str, sort: str | None, limit: int, as_json: bool) -
     \b
     mlife model list 'gate:passed function:digit'
     mlife model list 'fails:bc-3f9a2c41b7d0' --sort -fixed
-    """  # noqa: D301 - click reads \b as a character
+    """
     with reading(home) as read:
         asked = views.model_page(query, now=home.do.clock.now(), sort=sort, limit=limit)
         _, found = views.model_slice(read, asked)
@@ -128,7 +128,7 @@ def add(
 
     \b
     mlife model add emotion.onnx --system dms --function emotion --name 'emotion v1' --metric accuracy=0.93
-    """  # noqa: D301 - click reads \b as a character
+    """
     home.ports.models.check(file)
     measured = pairs(metrics)
     stored = FileIntake(home.ports, home.do).put(file, name=file.name)

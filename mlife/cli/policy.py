@@ -37,7 +37,7 @@ def show_(home: Home, function: str, as_json: bool) -> None:
     \b
     mlife policy show
     mlife policy show dms/emotion
-    """  # noqa: D301 - click reads \b as a character
+    """
     system, _, name = function.partition("/")
     with reading(home) as read:
         found = views.policy_of(read, system, name)
@@ -67,7 +67,7 @@ def load(home: Home, file: Path, function: str, as_json: bool) -> None:
     \b
     echo 'largest_loss = 0.01' > strict.toml
     mlife policy load strict.toml --function dms/emotion
-    """  # noqa: D301 - click reads \b as a character
+    """
     done = home.do(load_policy, function=function, policy=_numbers(file))
     home.see(done.position)
     if as_json:

@@ -42,7 +42,7 @@ def open_request(
 
     \b
     mlife request open --system dms --function emotion --what 'half-worn masks' --wanted happy=200 --wanted sad=80
-    """  # noqa: D301 - \b keeps the lines as they are
+    """
     from mlife.data.commands import request_collection
     from mlife.data.events import CollectionRequested
 
@@ -81,7 +81,7 @@ def list_requests(home: Home, query: str, limit: int, as_json: bool) -> None:
 
     \b
     mlife request list state:open
-    """  # noqa: D301 - \b keeps the lines as they are
+    """
     from mlife.data import views
 
     home.see(home.ports.store.head())
@@ -108,7 +108,7 @@ def close(home: Home, request_id: str, given_up: bool, note: str, as_json: bool)
 
     \b
     mlife request close req-3f9a2c41b7d0
-    """  # noqa: D301 - \b keeps the lines as they are
+    """
     from mlife.data.commands import close_request
 
     done = home.do(close_request, request_id=request_id, complete=not given_up, note=note)
