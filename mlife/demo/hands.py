@@ -135,11 +135,11 @@ class Hands:
         self._finished(task_id)
         self.settle()
 
-    def draft_test(self, name: str, group_ids: Sequence[str]) -> str:
+    def draft_test(self, name: str, group_ids: Sequence[str], iteration: str | None = None) -> str:
         """A testing task on groups that exist. Returns its Task ID."""
         done = self.do(
             "ana", f"draft:{name}", draft_task, kind="testing", name=name, group_ids=tuple(group_ids), system=SYSTEM,
-            function=FUNCTION,
+            function=FUNCTION, iteration_id=iteration,
         )  # fmt: skip
         return done.first(TaskDrafted).task_id
 

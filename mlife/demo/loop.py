@@ -121,7 +121,7 @@ class Loop:
 
         self._turn(6, 0.32, "v2 is trained, tested and judged")
         self._learn("v2", [self._document("home train"), collected], parents=("v1",), iteration=iteration)
-        self._judge("v2", ["v1"])
+        self._judge("v2", ["v1"], iteration)
         self._ship("v2", "2.0", "mira")
         self._end(iteration, "2.0")
         self._turn(6.5, 0.46, "v2 answers in the field")
@@ -146,7 +146,7 @@ class Loop:
             parents=("v2",),
             iteration=iteration,
         )
-        self._judge("v3", ["v2", "v1"])
+        self._judge("v3", ["v2", "v1"], iteration)
         self._refused("v3", "3.0")
         self._ship("v3", "3.0", "mira", override="covered digits can't wait")
 
@@ -162,7 +162,7 @@ class Loop:
         documents = [self._document(name) for name in ("home train", "field collected", "covered collected")]
         iteration = self._open("covered digits")
         self._learn("v4", documents, parents=("v2",), iteration=iteration)
-        self._judge("v4", [])
+        self._judge("v4", [], iteration)
         override = (
             "" if self.told.gate["v4"] == "passed" else "better than v2 in the field; the broken rows are watched"
         )
@@ -261,10 +261,10 @@ class Loop:
         self.told.tasks.append(grouped.task_id)
         self.told.models[name] = self.hands.train(grouped.task_id, name, [self.told.models[p] for p in parents])
 
-    def _judge(self, name: str, beside: Sequence[str]) -> None:
+    def _judge(self, name: str, beside: Sequence[str], iteration: str | None = None) -> None:
         """Test a model, beside others on the same rows, on every test group there is; the gate follows by itself."""
         groups = list(self.told.groups.values())
-        task_id = self.hands.draft_test(f"{name} test", groups)
+        task_id = self.hands.draft_test(f"{name} test", groups, iteration)
         self.told.tasks.append(task_id)
         self.hands.test(task_id, [self.told.models[n] for n in (name, *beside)], groups)
         self.told.gate[name] = "passed" if self.hands.passed(self.told.models[name]) else "refused"
