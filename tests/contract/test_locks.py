@@ -40,16 +40,17 @@ def test_a_failed_try_takes_nothing_away_from_the_holder(locks: Locks) -> None:
 
 
 def test_a_lock_is_waited_for_up_to_a_time(locks: Locks) -> None:
-    letting_go = threading.Event()
+    holding, letting_go = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with locks.hold("runner"):
+        with locks.hold("runner") as held:
+            assert held
+            holding.set()
             letting_go.wait()
 
     thread = threading.Thread(target=hold)
     thread.start()
-    while not locks.is_held("runner"):
-        time.sleep(0.001)
+    assert holding.wait(5)
     started = time.monotonic()
     with locks.hold("runner", timeout=0.1) as held:
         assert not held
@@ -58,6 +59,44 @@ def test_a_lock_is_waited_for_up_to_a_time(locks: Locks) -> None:
     with locks.hold("runner", timeout=5) as held:
         assert held
     thread.join()
+
+
+def test_those_who_only_ask_never_keep_anybody_from_holding(locks: Locks) -> None:
+    stop = threading.Event()
+    said: list[bool] = []
+
+    def ask() -> None:
+        while not stop.wait(0.0005):
+            said.append(locks.is_held("runner"))
+
+    askers = [threading.Thread(target=ask) for _ in range(2)]
+    for t in askers:
+        t.start()
+    held = []
+    for _ in range(200):
+        with locks.hold("other") as other, locks.hold("runner") as taken:
+            held += [other, taken]
+    stop.set()
+    for t in askers:
+        t.join()
+    assert all(held)
+    assert said
+
+
+def test_two_who_ask_at_once_do_not_take_each_other_for_the_holder(locks: Locks) -> None:
+    together = threading.Barrier(4)
+    said: list[bool] = []
+
+    def ask() -> None:
+        together.wait()
+        said.extend(locks.is_held("runner") for _ in range(200))
+
+    askers = [threading.Thread(target=ask) for _ in range(4)]
+    for t in askers:
+        t.start()
+    for t in askers:
+        t.join()
+    assert said == [False] * 800
 
 
 def test_an_error_inside_the_block_lets_go(locks: Locks) -> None:
