@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -27,7 +28,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "demo"
         told = subprocess.run(
-            [sys.executable, "-m", "mlife", "demo", "--home", str(home)], stdout=subprocess.PIPE, text=True, check=True
+            [sys.executable, "-m", "mlife", "demo", "--home", str(home)],
+            env={**os.environ, "COLUMNS": "110"},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
         )
         table = told.stdout.split("\nLook at it:")[0].rstrip()
         table = "\n".join(line.rstrip() for line in table.splitlines())

@@ -116,7 +116,9 @@ def console(*, err: bool = False) -> Any:
     """A rich console; wide when the output is no terminal, so that nothing is cut in a pipe."""
     from rich.console import Console
 
-    return Console(stderr=err, width=None if sys.stdout.isatty() else 200, highlight=False)
+    return Console(
+        stderr=err, width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS") or 200), highlight=False
+    )
 
 
 def progress(*, shown: bool = True, words: bool = False) -> Progress:
