@@ -1,4 +1,4 @@
-"""Opens a home as any program does, reports failures, says what came of it: `python -m tests.house.with_plugin HOME`."""
+"""Opens a home as any program does, reports failures, says what came of it: `python -m tests.house.with_plugin`."""
 
 import json
 import sys
