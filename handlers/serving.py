@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from mlife.handlers.gate_evidence import judge_on
 
 from mlife.core.errors import MLifeError, Unavailable
 from mlife.core.events import Recorded
 from mlife.core.handler import Do, Ports, handler
+from mlife.data.commands import record_file
 from mlife.serving import views
 from mlife.serving.answering import offers_of, target_called
 from mlife.serving.commands import activate, fail_deployment
-from mlife.serving.events import DeploymentCreated, DeploymentRolledBack, ModelJudgementAsked
+from mlife.serving.events import DeploymentCreated, DeploymentRolledBack, ModelAdded, ModelJudgementAsked
 from mlife.serving.states import Deployment, slot_of
+from mlife.training.events import ModelTrained
 
 
 @handler("serving.activate", on=(DeploymentCreated, DeploymentRolledBack))
@@ -75,3 +79,12 @@ def _as_it_is(ports: Ports, deployment_id: str) -> Deployment:
 def judge_as_asked(fact: Recorded[ModelJudgementAsked], do: Do) -> None:
     """A person asked for the gate's word. Safe to repeat: a verdict that says the same is not written again."""
     judge_on(do, fact, [fact.event.model_id])
+
+
+@handler("data.record_model_file", on=(ModelTrained, ModelAdded))
+def record_the_model_file(fact: Recorded[ModelTrained | ModelAdded], do: Do) -> None:
+    """A model's file is one of the store like any other, whoever put it there. Safe to repeat: it is recorded once."""
+    e = fact.event
+    with do.ports.blobs.open(e.sha256) as content:
+        md5 = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    do(record_file, sha256=e.sha256, md5=md5, size=e.size, media_type="application/onnx", name=f"{e.name}.onnx")

@@ -29,6 +29,7 @@ from mlife.data.events import (
     DocumentImported,
     DocumentRowsAdded,
     DocumentRowsRemoved,
+    FileStored,
     GroupRowsFrozen,
     Purpose,
 )
@@ -91,6 +92,19 @@ class Request(State):
                 self.answers.add(event.document_id)
             case CollectionClosed():
                 self.closed = True
+
+
+def record_file(
+    given: Given,  # noqa: ARG001 - a file depends on no stream
+    *,
+    sha256: str,
+    md5: str,
+    size: int,
+    media_type: str,
+    name: str = "",
+) -> list[Event]:
+    """Record that the bytes of a file are in the store; a file is recorded once, whoever says so."""
+    return [FileStored(sha256=sha256, md5=md5, size=size, media_type=media_type, name=name[:1024])]
 
 
 def import_document(
