@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import orjson
-from sqlalchemy import Row, select
+from sqlalchemy import select
 
 from mlife.badcases.standing import Facts, Seen, status_of
 from mlife.badcases.views.tables import (
@@ -22,6 +21,7 @@ from mlife.badcases.views.tables import (
 )
 from mlife.core.judgement import Standing, Word
 from mlife.core.projection import Tx
+from mlife.core.tables import AnyRow
 
 SLICE = 500
 """Badcases in one statement."""
@@ -67,7 +67,7 @@ class _World:
         self.measured = {tuple(row) for row in tx.execute(select(t.system, t.function, t.version))}
         self.open = {row[0] for row in tx.execute(select(i.iteration_id).where(i.outcome.is_(None)))}
 
-    def facts_of(self, rows: Iterable[Row[Any]]) -> dict[str, Facts]:
+    def facts_of(self, rows: Iterable[AnyRow]) -> dict[str, Facts]:
         """The facts of each of *rows*."""
         by_id = {row.badcase_id: row for row in rows}
         facts = {badcase_id: self._own(row) for badcase_id, row in by_id.items()}
@@ -77,7 +77,7 @@ class _World:
         self._add_seen(facts, by_id, [b for b in ids if facts[b].verdicts])
         return facts
 
-    def _own(self, row: Row[Any]) -> Facts:
+    def _own(self, row: AnyRow) -> Facts:
         active = self.active.get((row.system, row.function), set()) | self.active.get((row.system, ""), set())
         return Facts(
             triaged=bool(row.triaged),
@@ -108,7 +108,7 @@ class _World:
                 claimed = before.claimed or row.iteration_id in self.claiming
                 facts[row.badcase_id] = replace(before, planned=True, claimed=claimed)
 
-    def _add_seen(self, facts: dict[str, Facts], by_id: dict[str, Row[Any]], ids: list[str]) -> None:
+    def _add_seen(self, facts: dict[str, Facts], by_id: dict[str, AnyRow], ids: list[str]) -> None:
         v = badcase_versions.c
         seen: dict[str, list[Seen]] = {}
         for row in self._tx.execute(

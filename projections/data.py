@@ -28,7 +28,6 @@ from mlife.data.events import (
     GroupRowsFrozen,
 )
 from mlife.data.views import tables as t
-from mlife.data.views.listing import values
 
 Run = Sequence[Recorded[Any]]
 JSON = Mapping[str, Any]
@@ -155,13 +154,10 @@ def _advance(tx: Tx, run: Run, added: Sequence[DocumentRowsAdded]) -> None:
     before = {
         document_id: (count, number)
         for some in _parts(sorted(last), 500)
-        for document_id, count, number in map(
-            values,
-            tx.execute(
-                select(t.documents.c.document_id, t.documents.c.rows, t.documents.c.next_number).where(
-                    t.documents.c.document_id.in_(some)
-                )
-            ),
+        for document_id, count, number in tx.execute(
+            select(t.documents.c.document_id, t.documents.c.rows, t.documents.c.next_number).where(
+                t.documents.c.document_id.in_(some)
+            )
         )
     }
     tx.update(
@@ -225,7 +221,7 @@ def remove_rows(run: Run, tx: Tx) -> None:
     for r in run:
         e: DocumentRowsRemoved = r.event
         chosen = and_(t.rows.c.document_id == e.document_id, t.rows.c.number.in_(e.numbers))
-        found = [values(f) for f in tx.execute(select(t.rows.c.row_key, t.rows.c.body).where(chosen))]
+        found = tx.execute(select(t.rows.c.row_key, t.rows.c.body).where(chosen))
         if e.document_id in _testing(tx, {e.document_id}):
             tx.add(t.uses, [u for f in found for u in _uses(f[1], "testing", e.document_id, -1)])
             tx.delete(t.uses, and_(t.uses.c.used_in == e.document_id, t.uses.c.times <= 0))
@@ -270,13 +266,12 @@ def seal_groups(run: Run, tx: Tx) -> None:
     for r in run:
         after = 0
         while True:
-            some = tx.execute(
+            found = tx.execute(
                 select(t.group_rows.c.number, t.group_rows.c.sha256, t.group_rows.c.md5)
                 .where(t.group_rows.c.group_id == r.event.group_id, t.group_rows.c.number > after)
                 .order_by(t.group_rows.c.number)
                 .limit(20_000)
             )
-            found = [values(f) for f in some]
             if not found:
                 break
             after = found[-1][0]

@@ -27,7 +27,9 @@ from mlife.core.ports import Blobs, EventStore, Locks, Models
 from mlife.core.projection import Reader, Views
 
 if TYPE_CHECKING:
-    from sqlalchemy import Row, Select
+    from sqlalchemy import Select
+
+    from mlife.core.tables import AnyRow
 
 P = ParamSpec("P")
 log = logging.getLogger("mlife.handler")
@@ -113,7 +115,7 @@ class Timer:
 
     name: str
     due: Callable[[datetime], Select[Any]]
-    run: Callable[[Row[Any], Do], None]
+    run: Callable[[AnyRow, Do], None]
 
 
 handlers: dict[str, Handler] = {}
@@ -147,7 +149,7 @@ def handler(
 
 def timer(
     name: str, *, due: Callable[[datetime], Select[Any]]
-) -> Callable[[Callable[[Row[Any], Do], None]], Callable[[Row[Any], Do], None]]:
+) -> Callable[[Callable[[AnyRow, Do], None]], Callable[[AnyRow, Do], None]]:
     """
     Register what happens when a row of a projection comes due.
 
@@ -156,7 +158,7 @@ def timer(
             what names the occasion (a key and its due time). What the timer does must make the row go away.
     """
 
-    def declare(run: Callable[[Row[Any], Do], None]) -> Callable[[Row[Any], Do], None]:
+    def declare(run: Callable[[AnyRow, Do], None]) -> Callable[[AnyRow, Do], None]:
         _unique(name, timers, run)
         timers[name] = Timer(name, due, run)
         return run

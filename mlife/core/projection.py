@@ -17,9 +17,9 @@ from mlife.core.errors import Misconfigured
 from mlife.core.events import Event, Recorded
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Executable, Row, Table
+    from sqlalchemy import ColumnElement, Executable, Table
 
-    from mlife.core.tables import TextIndex
+    from mlife.core.tables import AnyRow, TextIndex
 
 Fold = Callable[[Sequence[Recorded[Any]], "Tx"], None]
 
@@ -57,7 +57,7 @@ class Tx(Protocol):
     def index_text(self, index: TextIndex, texts: Iterable[tuple[int, str]]) -> None:
         """Set the text of each integer key; a later text of a key replaces the earlier."""
 
-    def execute(self, statement: Executable) -> Sequence[Row[Any]]:
+    def execute(self, statement: Executable) -> Sequence[AnyRow]:
         """Any other statement (SQLAlchemy Core) over the projection's own tables; rows if it returns any."""
 
 
@@ -153,10 +153,10 @@ class Reader(Protocol):
     position: int
     """Every projection has folded the log at least up to here."""
 
-    def all(self, statement: Executable) -> Sequence[Row[Any]]:
+    def all(self, statement: Executable) -> Sequence[AnyRow]:
         """The rows of *statement*."""
 
-    def one(self, statement: Executable) -> Row[Any] | None:
+    def one(self, statement: Executable) -> AnyRow | None:
         """The first row of *statement*, or None."""
 
     def value(self, statement: Executable) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Dialect, MetaData, TypeDecorator, literal
+from sqlalchemy import BigInteger, ColumnElement, Dialect, MetaData, Row, TypeDecorator, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import Boolean
@@ -19,6 +19,9 @@ from mlife.core.events import from_micros, to_micros
 
 metadata = MetaData()
 """Of every query table of every feature."""
+
+AnyRow = Row[*tuple[Any, ...]]
+"""A row of as many columns as it has: which ones, the reader of the statement knows."""
 
 
 class Moment(TypeDecorator[datetime]):

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Row, create_engine, event
+from sqlalchemy import Connection, Executable, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
@@ -37,6 +37,7 @@ from mlife.core.errors import Conflict, NotFound, Unavailable
 from mlife.core.events import Event, Recorded
 from mlife.core.folding import without_gc
 from mlife.core.projection import Projection, Standing, projections
+from mlife.core.tables import AnyRow
 
 
 class SqliteViews:
@@ -244,11 +245,11 @@ class SqliteReader:
         self._c = c
         self.position = position
 
-    def all(self, statement: Executable) -> Sequence[Row[Any]]:
+    def all(self, statement: Executable) -> Sequence[AnyRow]:
         """See `Reader.all`."""
         return self._c.execute(statement).all()
 
-    def one(self, statement: Executable) -> Row[Any] | None:
+    def one(self, statement: Executable) -> AnyRow | None:
         """See `Reader.one`."""
         return self._c.execute(statement).first()
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Executable, Row, String, Table
+from sqlalchemy import ColumnElement, Connection, Executable, String, Table
 from sqlalchemy import delete as delete_from
 
 from mlife.adapters.views_sqlite.generations import physical_name
 from mlife.core.projection import Standing
-from mlife.core.tables import TextIndex
+from mlife.core.tables import AnyRow, TextIndex
 
 Rows = Sequence[Mapping[str, Any]]
 Fold = Callable[[Mapping[str, Any], Mapping[str, Any]], Mapping[str, Any]]
@@ -92,7 +92,7 @@ class SqliteTx:
             list(texts),
         )
 
-    def execute(self, statement: Executable) -> Sequence[Row[Any]]:
+    def execute(self, statement: Executable) -> Sequence[AnyRow]:
         """See `Tx.execute`."""
         result = self._c.execute(statement)
         return result.all() if result.returns_rows else ()

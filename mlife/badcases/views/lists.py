@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, and_, func, literal_column, select
 
 from mlife.badcases.views.models import behind
 from mlife.badcases.views.rows import BadcaseView, Listing, ReportView, Share, Week
@@ -32,8 +32,11 @@ from mlife.badcases.views.tables import (
 from mlife.core.events import EPOCH
 from mlife.core.projection import Reader
 from mlife.core.query import compile_query, page, parse
+from mlife.core.tables import AnyRow
 
 b, r = badcase_rows.c, report_rows.c
+LISTED_PICTURES = 100
+"""Reports of a badcase up to which a list counts its distinct files; a page must not grow with the log."""
 TREND_WEEKS = 12
 STATISTIC_ROWS = 40
 """Values that a statistic names; the rest are few."""
@@ -69,7 +72,7 @@ def badcases(
 
 def badcase(read: Reader, badcase_id: str) -> BadcaseView | None:
     """One badcase; None if there is none."""
-    found = with_details(read, read.all(_badcase_columns().where(b.badcase_id == badcase_id)))
+    found = with_details(read, read.all(_badcase_columns().where(b.badcase_id == badcase_id)), whole=True)
     return found[0] if found else None
 
 
@@ -109,7 +112,7 @@ def reports_of(read: Reader, badcase_id: str, *, limit: int = 60, before: int | 
     return report_views(read, read.all(select(report_rows).where(*mine).order_by(r.number.desc()).limit(limit)))
 
 
-def report_views(read: Reader, rows: Sequence[Row[Any]]) -> list[ReportView]:
+def report_views(read: Reader, rows: Sequence[AnyRow]) -> list[ReportView]:
     """Rows as reports, each with the models that it is against."""
     models = behind(read)
     return [
@@ -272,14 +275,15 @@ def _badcase_columns() -> Select[Any]:
     return select(badcase_rows, severity_word.label("severity"))
 
 
-def with_details(read: Reader, rows: Sequence[Row[Any]]) -> list[BadcaseView]:
-    """Rows as badcases, with what is asked for a whole page at once."""
+def with_details(read: Reader, rows: Sequence[AnyRow], *, whole: bool = False) -> list[BadcaseView]:
+    """Rows as badcases, with what is asked for a whole page at once; *whole* counts even what takes long."""
     ids = [row.badcase_id for row in rows]
     if not ids:
         return []
     requests = _requests(read)
     versions, trends = _version_spans(read, ids), _trends(read, rows)
-    pictures, previews = _pictures(read, ids), _previews(read, ids)
+    few = [row.badcase_id for row in rows if whole or row.frequency <= LISTED_PICTURES]
+    pictures, previews = _pictures(read, few), _previews(read, ids)
     views = [
         BadcaseView(
             badcase_id=row.badcase_id,
@@ -290,7 +294,7 @@ def with_details(read: Reader, rows: Sequence[Row[Any]]) -> list[BadcaseView]:
             prediction=row.predicted,
             status=row.status,
             reports=row.frequency,
-            pictures=pictures.get(row.badcase_id, 0),
+            pictures=pictures.get(row.badcase_id),
             clients=row.client_count,
             rate=_rate(row.frequency, requests.get((row.system, row.function))),
             severity=row.severity,
@@ -335,7 +339,7 @@ def _version_spans(read: Reader, ids: Sequence[str]) -> dict[str, tuple[str, str
     return spans
 
 
-def _trends(read: Reader, rows: Sequence[Row[Any]]) -> dict[str, list[int]]:
+def _trends(read: Reader, rows: Sequence[AnyRow]) -> dict[str, list[int]]:
     """Reports of the last weeks, up to the latest week of any badcase shown, so that all lines end together."""
     w = badcase_weeks.c
     ids = [row.badcase_id for row in rows]
@@ -360,9 +364,16 @@ def _pictures(read: Reader, ids: Sequence[str]) -> dict[str, int]:
 
 
 def _previews(read: Reader, ids: Sequence[str]) -> dict[str, str]:
-    """The file of the latest report of each badcase."""
-    latest = select(func.max(r.number)).where(r.badcase_id.in_(ids), r.sha256.is_not(None)).group_by(r.badcase_id)
-    return {row.badcase_id: row.sha256 for row in read.all(select(r.badcase_id, r.sha256).where(r.number.in_(latest)))}
+    """The file of the latest report of each badcase, found from the end of its reports."""
+    latest = (
+        select(r.sha256)
+        .where(r.badcase_id == b.badcase_id, r.sha256.is_not(None))
+        .order_by(r.number.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    rows = read.all(select(b.badcase_id, latest.label("sha256")).where(b.badcase_id.in_(ids)))
+    return {row.badcase_id: row.sha256 for row in rows if row.sha256 is not None}
 
 
 def _with_causes(read: Reader, views: list[BadcaseView]) -> list[BadcaseView]:

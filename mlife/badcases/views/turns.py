@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Select, func, select
 
 from mlife.badcases.standing import OPEN
 from mlife.badcases.views.rows import AlarmView, CauseView, Fact, IterationView
@@ -21,6 +21,7 @@ from mlife.badcases.views.tables import (
     iteration_rows,
 )
 from mlife.core.projection import Reader
+from mlife.core.tables import AnyRow
 
 b, a, i = badcase_rows.c, alarm_rows.c, iteration_rows.c
 cb, cr, ib = cause_badcases.c, cause_rows.c, iteration_badcases.c
@@ -70,7 +71,7 @@ def _causes() -> Select[Any]:
     )
 
 
-def _cause(row: Row[Any]) -> CauseView:
+def _cause(row: AnyRow) -> CauseView:
     return CauseView(
         row.cause_id,
         row.system,
@@ -107,7 +108,7 @@ def alarms_about(read: Reader, system: str, function: str) -> list[AlarmView]:
     return [_alarm(row) for row in rows]
 
 
-def _alarm(row: Row[Any]) -> AlarmView:
+def _alarm(row: AnyRow) -> AlarmView:
     return AlarmView(
         row.alarm_id,
         row.system,
@@ -148,7 +149,7 @@ def targets(read: Reader, iteration_id: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-def _iterations(read: Reader, rows: Sequence[Row[Any]]) -> list[IterationView]:
+def _iterations(read: Reader, rows: Sequence[AnyRow]) -> list[IterationView]:
     counts: dict[str, dict[str, int]] = {}
     reports: dict[str, int] = {}
     counted = read.all(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVarTuple
 
-from sqlalchemy import ColumnElement, Row, Select, and_, false, or_, tuple_
+from sqlalchemy import ColumnElement, Select, and_, false, or_, tuple_
 
 from mlife.core.query.cursor import Cursor
 from mlife.core.query.fields import Searchable
@@ -22,6 +22,7 @@ from mlife.core.query.parser import parse
 from mlife.core.query.problem import QueryError, Span
 from mlife.core.query.sql import aware, compile_query, is_nullable
 from mlife.core.query.values import bound
+from mlife.core.tables import AnyRow
 
 MAX_LIMIT = 500
 MAX_SORT_FIELDS = 5
@@ -87,7 +88,7 @@ class Page:
     binding: str
     columns: int
 
-    def cut(self, rows: Sequence[Row[Any]]) -> Slice:
+    def cut(self, rows: Sequence[AnyRow]) -> Slice:
         """The rows of the page, and the cursors of its neighbours."""
         kept, more = list(rows[: self.limit]), len(rows) > self.limit
         back = self.cursor is not None and self.cursor.back
@@ -98,7 +99,7 @@ class Page:
         before = self._cursor(kept[0], back=True) if kept and (more if back else comes_from_before) else None
         return Slice(kept, after, before)
 
-    def _cursor(self, row: Row[Any], *, back: bool) -> str:
+    def _cursor(self, row: AnyRow, *, back: bool) -> str:
         return Cursor(tuple(row[-self.columns :]), self.now, back).encode(self.binding)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import func, select
 
 from mlife.core.projection import Reader
 from mlife.core.query import page
-from mlife.data.views.listing import Listing, values
+from mlife.core.tables import AnyRow
+from mlife.data.views.listing import Listing
 from mlife.data.views.searching import searchable_requests
 from mlife.data.views.tables import documents, request_classes, request_documents, requests
 
@@ -116,10 +116,10 @@ def open_requests(read: Reader) -> int:
     return int(read.value(select(func.count()).select_from(requests).where(requests.c.state == "open")))
 
 
-def _with_progress(read: Reader, heads: Sequence[Sequence[Any]]) -> list[RequestView]:
+def _with_progress(read: Reader, heads: Sequence[AnyRow]) -> list[RequestView]:
     ids = [str(h[0]) for h in heads]
     classes: dict[str, list[ClassProgress]] = {}
-    for r in read.all(
+    for request_id, *of_class in read.all(
         select(
             request_classes.c.request_id,
             request_classes.c.label,
@@ -129,24 +129,21 @@ def _with_progress(read: Reader, heads: Sequence[Sequence[Any]]) -> list[Request
         .where(request_classes.c.request_id.in_(ids))
         .order_by(request_classes.c.wanted == 0, request_classes.c.label)
     ):
-        classes.setdefault(r[0], []).append(ClassProgress(*values(r)[1:]))
+        classes.setdefault(request_id, []).append(ClassProgress(*of_class))
     answers: dict[str, list[tuple[str, str, int]]] = {}
-    for request_id, document_id, name, count in map(
-        values,
-        read.all(
-            select(
-                request_documents.c.request_id,
-                request_documents.c.document_id,
-                documents.c.name,
-                request_documents.c.rows,
-            )
-            .outerjoin_from(request_documents, documents, documents.c.document_id == request_documents.c.document_id)
-            .where(request_documents.c.request_id.in_(ids))
-            .order_by(request_documents.c.place)
-        ),
+    for request_id, document_id, name, count in read.all(
+        select(
+            request_documents.c.request_id,
+            request_documents.c.document_id,
+            documents.c.name,
+            request_documents.c.rows,
+        )
+        .outerjoin_from(request_documents, documents, documents.c.document_id == request_documents.c.document_id)
+        .where(request_documents.c.request_id.in_(ids))
+        .order_by(request_documents.c.place)
     ):
         answers.setdefault(request_id, []).append((document_id, name or document_id, count))
     return [
-        replace(RequestView(*values(h)[: len(_HEAD)]), classes=classes.get(i, []), answers=answers.get(i, []))
+        replace(RequestView(*h[: len(_HEAD)]), classes=classes.get(i, []), answers=answers.get(i, []))
         for i, h in zip(ids, heads, strict=True)
     ]

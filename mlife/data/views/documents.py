@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Select, and_, func, select
 
 from mlife.core.projection import Reader
 from mlife.core.query import compile_query, page, parse
-from mlife.data.views.listing import Listing, values
+from mlife.core.tables import AnyRow
+from mlife.data.views.listing import Listing
 from mlife.data.views.searching import searchable_documents, searchable_rows
 from mlife.data.views.tables import documents, files, rows
 
@@ -89,13 +90,13 @@ class RowView:
 def document(read: Reader, document_id: str) -> DocumentView | None:
     """The document of that id."""
     found = read.one(select(*_HEAD).where(documents.c.document_id == document_id))
-    return None if found is None else DocumentView(*values(found))
+    return None if found is None else DocumentView(*found)
 
 
 def document_list(read: Reader, document_ids: Sequence[str]) -> list[DocumentView]:
     """Those of the documents that exist, in the order asked."""
     statement = select(*_HEAD).where(documents.c.document_id.in_(document_ids))
-    found = {view.document_id: view for view in (DocumentView(*values(r)) for r in read.all(statement))}
+    found = {view.document_id: view for view in (DocumentView(*r) for r in read.all(statement))}
     return [found[i] for i in dict.fromkeys(document_ids) if i in found]
 
 
@@ -176,7 +177,7 @@ def bodies(
                 .order_by(rows.c.number)
                 .limit(RUN)
             )
-            for number, body in map(values, found):
+            for number, body in found:
                 yield head.document_id, number, body
             if len(found) < RUN:
                 break
@@ -195,7 +196,7 @@ def rows_at(read: Reader, document_id: str, paths: Sequence[str], md5s: Sequence
             rows.c.document_id == document_id, rows.c.md5.in_(md5s), rows.c.path.in_(paths)
         )
     )
-    return {(md5, path): number for md5, path, number in map(values, found)}
+    return {(md5, path): number for md5, path, number in found}
 
 
 def test_document(read: Reader, system: str, function: str) -> DocumentView | None:
@@ -210,7 +211,7 @@ def test_document(read: Reader, system: str, function: str) -> DocumentView | No
         )
         .order_by(documents.c.place)
     )
-    return None if found is None else DocumentView(*values(found))
+    return None if found is None else DocumentView(*found)
 
 
 def test_document_rows(read: Reader, system: str, function: str) -> list[RowView]:
@@ -245,7 +246,7 @@ def pinned(read: Reader, badcase_ids: Sequence[str]) -> dict[str, list[PinnedRow
             .where(rows.c.badcase_id.in_(badcase_ids[start : start + 500]))
             .order_by(rows.c.row_key)
         )
-        for badcase_id, document_id, number, sha256, label, body in map(values, found):
+        for badcase_id, document_id, number, sha256, label, body in found:
             by_badcase.setdefault(badcase_id, []).append(
                 PinnedRow(
                     badcase_id,
@@ -281,6 +282,5 @@ def _rows() -> Select[Any]:
     ).outerjoin_from(rows, files, files.c.sha256 == digest)
 
 
-def _row(found: Sequence[Any]) -> RowView:
-    r = values(found)
+def _row(r: AnyRow) -> RowView:
     return RowView(r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], bool(r[8]), r[9], r[10])

@@ -12,8 +12,9 @@ from sqlalchemy import func, select
 
 from mlife.core.projection import Reader
 from mlife.core.query import page
+from mlife.core.tables import AnyRow
 from mlife.data.leakage import Use, UseKind
-from mlife.data.views.listing import Listing, values
+from mlife.data.views.listing import Listing
 from mlife.data.views.searching import searchable_files
 from mlife.data.views.tables import documents, files, group_rows, groups, rows, uses
 
@@ -89,7 +90,7 @@ def file_page(
 def stored_bytes(read: Reader) -> tuple[int, int]:
     """How many files the store has, and their bytes together."""
     found = read.one(select(func.count(), func.coalesce(func.sum(files.c.size), 0)))
-    count, size = values(found) if found is not None else (0, 0)
+    count, size = found if found is not None else (0, 0)
     return count, size
 
 
@@ -116,8 +117,8 @@ def uses_of_file(read: Reader, sha256: str) -> list[FileUse]:
     )
     return [
         *(FileUse("reported", r[0]) for r in reported),
-        *(FileUse("row", *values(r)) for r in in_rows),
-        *(FileUse(*values(r)) for r in in_groups),
+        *(FileUse("row", *r) for r in in_rows),
+        *(FileUse(*r) for r in in_groups),
     ]
 
 
@@ -150,7 +151,7 @@ def _uses(read: Reader, identities: Sequence[str]) -> Iterator[tuple[str, UseKin
             .where(uses.c.identity.in_(some))
             .order_by(uses.c.identity, uses.c.kind, uses.c.used_in)
         ):
-            identity, kind, used_in, sha256 = values(r)
+            identity, kind, used_in, sha256 = r
             yield identity, cast("UseKind", kind), used_in, sha256
 
 
@@ -163,7 +164,7 @@ def _uses_by_md5_of_stored(read: Reader, identities: Sequence[str]) -> list[Use]
             .join(uses, (uses.c.identity == files.c.md5) & (uses.c.sha256 == ""))
             .where(files.c.sha256.in_(some))
         )
-        found += [Use(*values(r)) for r in read.all(statement)]
+        found += [Use(*r) for r in read.all(statement)]
     return found
 
 
@@ -172,5 +173,5 @@ def slices(items: Sequence[T], size: int = STEP) -> Iterator[Sequence[T]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def _file(found: Sequence[Any]) -> FileView:
-    return FileView(*values(found)[:6])
+def _file(found: AnyRow) -> FileView:
+    return FileView(*found[:6])

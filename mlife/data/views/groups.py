@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,8 @@ from sqlalchemy import func, select
 
 from mlife.core.projection import Reader
 from mlife.core.query import page
-from mlife.data.views.listing import Listing, values
+from mlife.core.tables import AnyRow
+from mlife.data.views.listing import Listing
 from mlife.data.views.searching import searchable_groups
 from mlife.data.views.tables import files, group_rows, groups
 
@@ -88,7 +89,7 @@ class GroupRow:
 def group(read: Reader, group_id: str) -> GroupView | None:
     """The group of that id."""
     found = read.one(select(*_HEAD).where(groups.c.group_id == group_id))
-    return None if found is None else GroupView(*values(found))
+    return None if found is None else GroupView(*found)
 
 
 def group_page(
@@ -104,7 +105,7 @@ def group_page(
 def groups_of_document(read: Reader, document_id: str) -> list[GroupView]:
     """The groups that were frozen from a document, newest first."""
     found = read.all(select(*_HEAD).where(groups.c.sources[document_id].is_not(None)).order_by(groups.c.place.desc()))
-    return [g for g in (GroupView(*values(r)) for r in found) if document_id in g.sources]
+    return [g for g in (GroupView(*r) for r in found) if document_id in g.sources]
 
 
 def group_rows_after(read: Reader, group_id: str, after: int = 0, limit: int = RUN) -> list[GroupRow]:
@@ -130,5 +131,5 @@ def group_rows_of(read: Reader, group_id: str) -> Iterator[GroupRow]:
         last = found[-1].number
 
 
-def _row(found: Sequence[Any]) -> GroupRow:
-    return GroupRow(*values(found))
+def _row(found: AnyRow) -> GroupRow:
+    return GroupRow(*found)

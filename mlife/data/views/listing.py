@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -25,8 +25,3 @@ class Listing(Generic[T]):
     after: str | None
     before: str | None
     total: int
-
-
-def values(found: Sequence[Any]) -> tuple[Any, ...]:
-    """The columns of a row, of whatever number and type: the type checker takes a row for one column."""
-    return tuple(found)

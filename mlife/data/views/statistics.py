@@ -9,7 +9,6 @@ from sqlalchemy import ColumnElement, case, func, literal, select
 
 from mlife.core.projection import Reader
 from mlife.data.analysis import FILE_SIZES, LARGEST_FILE, balance
-from mlife.data.views.listing import values
 from mlife.data.views.searching import is_stored
 from mlife.data.views.tables import row_classes, rows
 
@@ -56,7 +55,7 @@ def analyse(read: Reader, condition: ColumnElement[bool]) -> Statistics:
             func.coalesce(func.sum(rows.c.size), 0),
         ).where(condition)
     )
-    count, distinct, in_documents, unlabelled, size = values(total) if total is not None else (0, 0, 0, 0, 0)
+    count, distinct, in_documents, unlabelled, size = total if total is not None else (0, 0, 0, 0, 0)
     missing = read.value(select(func.count()).select_from(rows).where(condition, ~is_stored()))
     classes, more = _classes(read, condition)
     return Statistics(
@@ -76,7 +75,7 @@ def _classes(read: Reader, condition: ColumnElement[bool]) -> tuple[dict[str, in
         .group_by(row_classes.c.label)
     )
     for statement in (single, several):
-        for label, n in map(values, read.all(statement)):
+        for label, n in read.all(statement):
             counts[label] = counts.get(label, 0) + n
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return dict(ordered[:MOST]), max(0, len(ordered) - MOST)
@@ -90,7 +89,7 @@ def _types(read: Reader, condition: ColumnElement[bool]) -> dict[str, int]:
         .order_by(func.count().desc(), rows.c.file_type)
         .limit(MOST)
     )
-    return {kind or "": count for kind, count in map(values, found)}
+    return {kind or "": count for kind, count in found}
 
 
 def _sizes(read: Reader, condition: ColumnElement[bool]) -> dict[str, int]:
@@ -100,6 +99,8 @@ def _sizes(read: Reader, condition: ColumnElement[bool]) -> dict[str, int]:
         *((rows.c.size < limit, literal(at)) for at, (limit, _) in enumerate(FILE_SIZES)),
         else_=literal(len(FILE_SIZES)),
     ).label("bucket")
-    counts: dict[int, int] = dict(map(values, read.all(select(bucket, func.count()).where(condition).group_by(bucket))))
+    counts: dict[int, int] = dict(
+        tuple(r) for r in read.all(select(bucket, func.count()).where(condition).group_by(bucket))
+    )
     known = {name: counts[at] for at, name in enumerate(names) if at in counts}
     return {**known, "": counts[-1]} if -1 in counts else known

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Row, Select, func, select
+from sqlalchemy import Column, ColumnElement, func, select
 
 from mlife.core.projection import Reader
 from mlife.core.query import Field, Page, Searchable, Slice, contains_text, page
+from mlife.core.tables import AnyRow
 from mlife.serving.views import tables as t
 
 STATES = ("created", "active", "replaced", "rolled back", "failed")
@@ -110,7 +111,7 @@ def deployment_page(
 
 def deployment_slice(read: Reader, asked: Page) -> tuple[Slice, list[DeploymentView]]:
     """The page's cursors and deployments."""
-    found = asked.cut(_all(read, asked.select))
+    found = asked.cut(read.all(asked.select))
     return found, _views(read, found.items)
 
 
@@ -124,12 +125,12 @@ def deployments_by(read: Reader, what: str, condition: ColumnElement[bool]) -> l
     """Counts of deployments that fit, by `state`, `target` or `function`, the most first."""
     column = t.deployments.c[what]
     asked = select(column, func.count()).where(condition, column.is_not(None)).group_by(column)
-    return [(str(word), count) for word, count in _all(read, asked.order_by(func.count().desc(), column).limit(12))]
+    return [(str(word), count) for word, count in read.all(asked.order_by(func.count().desc(), column).limit(12))]
 
 
 def deployment(read: Reader, deployment_id: str) -> DeploymentView | None:
     """One deployment."""
-    rows = _all(read, select(*_columns()).where(t.deployments.c.deployment_id == deployment_id))
+    rows = read.all(select(*_columns()).where(t.deployments.c.deployment_id == deployment_id))
     found = _views(read, rows)
     return found[0] if found else None
 
@@ -137,7 +138,7 @@ def deployment(read: Reader, deployment_id: str) -> DeploymentView | None:
 def deployments_of_model(read: Reader, model_id: str) -> list[DeploymentView]:
     """The deployments of a model, the latest first."""
     asked = select(*_columns()).where(_has_model(t.deployed.c.model_id == model_id))
-    return _views(read, _all(read, asked.order_by(t.deployments.c.place.desc()).limit(100)))
+    return _views(read, read.all(asked.order_by(t.deployments.c.place.desc()).limit(100)))
 
 
 def deployment_named(read: Reader, system: str, version: str, target: str | None = None) -> DeploymentView | None:
@@ -146,7 +147,7 @@ def deployment_named(read: Reader, system: str, version: str, target: str | None
     asked = select(*_columns()).where(d.system == system, d.version == version, d.activated_place.is_not(None))
     if target is not None:
         asked = asked.where(d.target == target)
-    found = _views(read, _all(read, asked.order_by(d.activated_place.desc()).limit(1)))
+    found = _views(read, read.all(asked.order_by(d.activated_place.desc()).limit(1)))
     return found[0] if found else None
 
 
@@ -163,25 +164,20 @@ def answering(read: Reader, *, target: str | None = None, system: str | None = N
     if system is not None:
         asked = asked.where(s.system == system)
     names = SlotView.__slots__
-    return [SlotView(**dict(zip(names, (*row[:-1], tuple(row[-1])), strict=True))) for row in _all(read, asked)]
-
-
-def _all(read: Reader, asked: Select[Any]) -> Sequence[Any]:
-    """Rows of which the type checker knows no columns."""
-    return read.all(asked)
+    return [SlotView(**dict(zip(names, (*row[:-1], tuple(row[-1])), strict=True))) for row in read.all(asked)]
 
 
 def _columns() -> list[Column[Any]]:
     return [c for c in t.deployments.c if c.name != "version_order"]
 
 
-def _views(read: Reader, rows: Sequence[Row[Any]]) -> list[DeploymentView]:
+def _views(read: Reader, rows: Sequence[AnyRow]) -> list[DeploymentView]:
     names = [c.name for c in _columns()]
     asked = select(t.slots.c.deployment_id).where(t.slots.c.deployment_id.in_([row[0] for row in rows]))
-    now = {row[0] for row in _all(read, asked)}
+    now = {row[0] for row in read.all(asked)}
     found = []
     for row in rows:
-        values = dict(zip(names, tuple(row)[: len(names)], strict=True))
+        values = dict(zip(names, row[: len(names)], strict=True))
         for name in ("model_ids", "more_badcases"):
             values[name] = tuple(values[name])
         found.append(DeploymentView(**values, answering=row[0] in now))

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from mlife.core.judgement import Policy
 from mlife.core.projection import Reader
 from mlife.core.query import Field, Page, Searchable, Slice, contains_text, page
+from mlife.core.tables import AnyRow
 from mlife.serving.states import DEFAULT_POLICY
 from mlife.serving.views import tables as t
 
@@ -152,7 +153,7 @@ def model_page(q: str, *, now: datetime, sort: str | None = None, after: str | N
 
 def model_slice(read: Reader, asked: Page) -> tuple[Slice, list[ModelView]]:
     """The page's cursors and models."""
-    found = asked.cut(_all(read, asked.select))
+    found = asked.cut(read.all(asked.select))
     return found, _models(read, found.items)
 
 
@@ -166,18 +167,18 @@ def models_by(read: Reader, what: str, condition: ColumnElement[bool]) -> list[t
     """Counts of models that fit, by `gate`, `function` or `origin`, the most first."""
     column = t.models.c[what]
     asked = select(column, func.count()).where(condition, column.is_not(None)).group_by(column)
-    return [(str(row[0]), row[1]) for row in _all(read, asked.order_by(func.count().desc(), column).limit(12))]
+    return [(str(row[0]), row[1]) for row in read.all(asked.order_by(func.count().desc(), column).limit(12))]
 
 
 def model(read: Reader, model_id: str) -> ModelView | None:
     """One model."""
-    found = _models(read, _all(read, select(*t.models.c).where(t.models.c.model_id == model_id)))
+    found = _models(read, read.all(select(*t.models.c).where(t.models.c.model_id == model_id)))
     return found[0] if found else None
 
 
 def models_by_id(read: Reader, model_ids: Sequence[str]) -> dict[str, ModelView]:
     """Those of *model_ids* that exist."""
-    rows = _all(read, select(*t.models.c).where(t.models.c.model_id.in_(model_ids)))
+    rows = read.all(select(*t.models.c).where(t.models.c.model_id.in_(model_ids)))
     return {m.model_id: m for m in _models(read, rows)}
 
 
@@ -185,42 +186,42 @@ def parents_of(read: Reader, system: str | None, function: str | None) -> dict[s
     """Model → the models that it is meant to replace, for all models of a function."""
     m = t.models.c
     asked = select(m.model_id, m.parents).where(m.system.is_not_distinct_from(system))
-    rows = _all(read, asked.where(m.function.is_not_distinct_from(function)))
+    rows = read.all(asked.where(m.function.is_not_distinct_from(function)))
     return {model_id: tuple(parents) for model_id, parents in rows}
 
 
 def children_of(read: Reader, model_id: str) -> list[str]:
     """Models that name this one among their parents, oldest first."""
     m = t.models.c
-    found = _all(read, select(m.system, m.function).where(m.model_id == model_id))
+    found = read.all(select(m.system, m.function).where(m.model_id == model_id))
     if not found:
         return []
     mine = found[0]
     asked = select(m.model_id, m.parents).where(m.system.is_not_distinct_from(mine[0]))
-    rows = _all(read, asked.where(m.function.is_not_distinct_from(mine[1])).order_by(m.place))
+    rows = read.all(asked.where(m.function.is_not_distinct_from(mine[1])).order_by(m.place))
     return [child for child, parents in rows if model_id in parents]
 
 
 def notes_of(read: Reader, model_id: str) -> list[NoteView]:
     """The notes on a model, oldest first."""
     n = t.notes.c
-    rows = _all(
-        read, select(n.place, n.note, n.noted_at, n.noted_by).where(n.model_id == model_id).order_by(n.place).limit(500)
+    rows = read.all(
+        select(n.place, n.note, n.noted_at, n.noted_by).where(n.model_id == model_id).order_by(n.place).limit(500)
     )
-    return [NoteView(*tuple(row)) for row in rows]
+    return [NoteView(*row) for row in rows]
 
 
 def verdicts_of(read: Reader, model_id: str, limit: int = 50) -> list[VerdictView]:
     """The judgements of a model, the latest first."""
     v = t.verdicts
-    rows = _all(read, select(*v.c).where(v.c.model_id == model_id).order_by(v.c.place.desc()).limit(limit))
+    rows = read.all(select(*v.c).where(v.c.model_id == model_id).order_by(v.c.place.desc()).limit(limit))
     return [_verdict(row) for row in rows]
 
 
 def verdicts_before(read: Reader, before: int | None, limit: int = 50) -> list[VerdictView]:
     """Judgements of all models, the latest first, before position *before*."""
     asked = select(*t.verdicts.c).order_by(t.verdicts.c.place.desc()).limit(limit)
-    rows = _all(read, asked if before is None else asked.where(t.verdicts.c.place < before))
+    rows = read.all(asked if before is None else asked.where(t.verdicts.c.place < before))
     return [_verdict(row) for row in rows]
 
 
@@ -228,7 +229,7 @@ def verdict(read: Reader, model_id: str, *, before: int | None = None) -> Verdic
     """The latest judgement of a model (before position *before*); None if there is none."""
     v = t.verdicts
     asked = select(*v.c).where(v.c.model_id == model_id).order_by(v.c.place.desc()).limit(1)
-    rows = _all(read, asked if before is None else asked.where(v.c.place < before))
+    rows = read.all(asked if before is None else asked.where(v.c.place < before))
     return _verdict(rows[0]) if rows else None
 
 
@@ -243,39 +244,27 @@ def passed_models(read: Reader, system: str | None, function: str | None, *, bef
         .subquery()
     )
     asked = select(v.c.model_id).join(last, last.c.last_place == v.c.place).where(v.c.passed == 1)
-    return [row[0] for row in _all(read, asked.order_by(v.c.place.desc()))]
+    return [row[0] for row in read.all(asked.order_by(v.c.place.desc()))]
 
 
 def policy_of(read: Reader, system: str | None, function: str | None) -> Policy:
     """The policy in force for a function: its own, else the loaded default, else the built-in one."""
     p = t.policies.c
-    rows = dict(
-        tuple(row)
-        for row in _all(
-            read,
-            select(p.policy_function, p.policy).where(p.policy_function.in_([f"{system}/{function}", DEFAULT_POLICY])),
-        )
-    )
-    found = rows.get(f"{system}/{function}", rows.get(DEFAULT_POLICY))
+    asked = select(p.policy_function, p.policy).where(p.policy_function.in_([f"{system}/{function}", DEFAULT_POLICY]))
+    loaded = {name: policy for name, policy in read.all(asked)}  # noqa: C416 - pairs, which the type checker cannot see
+    found = loaded.get(f"{system}/{function}", loaded.get(DEFAULT_POLICY))
     return Policy() if found is None else Policy.model_validate(found)
 
 
 def policies(read: Reader) -> list[dict[str, Any]]:
     """Every loaded policy: function, numbers that differ from the built-in ones, digest, when and by whom."""
     p = t.policies.c
-    rows = _all(
-        read, select(p.policy_function, p.policy, p.digest, p.loaded_at, p.loaded_by).order_by(p.policy_function)
-    )
+    rows = read.all(select(p.policy_function, p.policy, p.digest, p.loaded_at, p.loaded_by).order_by(p.policy_function))
     names = ("function", "policy", "digest", "loaded_at", "loaded_by")
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _all(read: Reader, asked: Select[Any]) -> Sequence[Any]:
-    """Rows of which the type checker knows no columns."""
-    return read.all(asked)
-
-
-def _models(read: Reader, rows: Sequence[Row[Any]]) -> list[ModelView]:
+def _models(read: Reader, rows: Sequence[AnyRow]) -> list[ModelView]:
     width = len(t.models.c)
     active: dict[str, list[str]] = {}
     ids = [row[0] for row in rows]
@@ -285,18 +274,18 @@ def _models(read: Reader, rows: Sequence[Row[Any]]) -> list[ModelView]:
         .where(t.deployed.c.model_id.in_(ids))
         .order_by(t.slots.c.since_place)
     )
-    for model_id, deployment_id in _all(read, asked):
+    for model_id, deployment_id in read.all(asked):
         active.setdefault(model_id, []).append(deployment_id)
     found = []
     for row in rows:
-        values = dict(zip((c.name for c in t.models.c), tuple(row)[:width], strict=True))
+        values = dict(zip((c.name for c in t.models.c), row[:width], strict=True))
         values["parents"] = tuple(values["parents"])
         found.append(ModelView(**values, active_in=tuple(active.get(row[0], ()))))
     return found
 
 
-def _verdict(row: Row[Any]) -> VerdictView:
-    values = dict(zip((c.name for c in t.verdicts.c), tuple(row), strict=True))
+def _verdict(row: AnyRow) -> VerdictView:
+    values = dict(zip((c.name for c in t.verdicts.c), row, strict=True))
     values["passed"] = bool(values["passed"])
     for name in ("sentences", "test_sets", "badcases"):
         values[name] = tuple(values[name])

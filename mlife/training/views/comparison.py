@@ -77,7 +77,7 @@ def compare_models(read: Reader, model_id: str, other_id: str) -> list[Compariso
         .group_by(_my_set.c.group_id, name)
         .order_by(name, _my_set.c.group_id)
     )
-    return [Comparison(*tuple(row)) for row in read.all(asked)]
+    return [Comparison(*row) for row in read.all(asked)]
 
 
 def changed_rows(
@@ -109,7 +109,7 @@ def changed_rows(
         asked = asked.where(_my_set.c.group_id == group_id)
     later = (_my_set.c.group_id > after[0]) | and_(_my_set.c.group_id == after[0], _mine.c.sha256 > after[1])
     rows = read.all(asked.where(later).order_by(_my_set.c.group_id, _mine.c.sha256).limit(limit))
-    return [Change(*tuple(row)) for row in rows]
+    return [Change(*row) for row in rows]
 
 
 def _joined(asked: Select[Any], model_id: str, other_id: str) -> Select[Any]:

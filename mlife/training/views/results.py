@@ -80,7 +80,7 @@ class LabelScore:
 def results(read: Reader, model_id: str, group_id: str) -> dict[str, Result]:
     """Every sample of a group by its sha256, as *model_id* answered it in its latest test; empty if it never was."""
     rows = read.all(_columns().where(task_results.c.set_id == _latest(model_id, group_id)))
-    return {row[0]: Result(*tuple(row)) for row in rows}
+    return {row[0]: Result(*row) for row in rows}
 
 
 def tested_groups(read: Reader, model_id: str) -> list[Score]:
@@ -97,12 +97,12 @@ def accuracy(
         asked = asked.where(task_latest.c.model_id.in_(model_ids))
     if group_ids is not None:
         asked = asked.where(task_latest.c.group_id.in_(group_ids))
-    return [Score(*tuple(row)) for row in read.all(asked)]
+    return [Score(*row) for row in read.all(asked)]
 
 
 def scores_of_task(read: Reader, task_id: str) -> list[Score]:
     """Scores that one task measured, whether or not a later one measured them again."""
-    return [Score(*tuple(row)) for row in read.all(_scores().where(task_scores.c.task_id == task_id))]
+    return [Score(*row) for row in read.all(_scores().where(task_scores.c.task_id == task_id))]
 
 
 def siblings(read: Reader, model_id: str, truth: str, label: str, *, limit: int = 10_000) -> list[Sample]:
@@ -114,7 +114,7 @@ def siblings(read: Reader, model_id: str, truth: str, label: str, *, limit: int 
         .order_by(task_latest.c.group_id, task_results.c.sha256)
         .limit(limit)
     )
-    return [Sample(*tuple(row)) for row in read.all(asked)]
+    return [Sample(*row) for row in read.all(asked)]
 
 
 def confusions(read: Reader, set_id: int) -> list[Confusion]:
@@ -126,7 +126,7 @@ def confusions(read: Reader, set_id: int) -> list[Confusion]:
         .group_by(task_results.c.truth, task_results.c.label)
         .order_by(count.desc(), task_results.c.truth, task_results.c.label)
     )
-    return [Confusion(*tuple(row)) for row in read.all(asked)]
+    return [Confusion(*row) for row in read.all(asked)]
 
 
 def by_label(found: Sequence[Confusion]) -> list[LabelScore]:
@@ -161,7 +161,7 @@ def samples(
         asked = asked.where(task_results.c.label == label)
     if correct is not None:
         asked = asked.where(task_results.c.correct == correct)
-    return [Result(*tuple(row)) for row in read.all(asked.order_by(task_results.c.sha256).limit(limit))]
+    return [Result(*row) for row in read.all(asked.order_by(task_results.c.sha256).limit(limit))]
 
 
 def _latest(model_id: str, group_id: str) -> Any:

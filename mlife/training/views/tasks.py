@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, func, literal, or_, select, tuple_
+from sqlalchemy import func, literal, or_, select, tuple_
 
 from mlife.core.projection import Reader
 from mlife.core.query import Field, Page, Searchable, Slice, contains_text, page
+from mlife.core.tables import AnyRow
 from mlife.training.views.tables import (
     task_deployed,
     task_files,
@@ -154,7 +155,7 @@ def count_by(read: Reader, asked: Page, what: str) -> list[tuple[str, int]]:
     """How many tasks that match have each value of column *what* (`state`, `kind`, `function`), the most first."""
     column = task_rows.c[what]
     counted = func.count()
-    rows: Sequence[Any] = read.all(
+    rows = read.all(
         select(column, counted)
         .where(asked.condition, column.is_not(None))
         .group_by(column)
@@ -189,7 +190,7 @@ def last_start(read: Reader, kind: str, function: str | None) -> tuple[str, str 
     )
     if function is not None:
         asked = asked.where(task_rows.c.function == function)
-    row: Any = read.one(asked.order_by(task_rows.c.queued_at.desc()).limit(1))
+    row = read.one(asked.order_by(task_rows.c.queued_at.desc()).limit(1))
     return (row[0], row[1]) if row is not None else ("", None)
 
 
@@ -212,7 +213,7 @@ def groups(read: Reader, group_ids: Sequence[str] | None = None) -> list[GroupFa
     asked = select(*(task_group_facts.c[name] for name in GroupFacts.__slots__))
     if group_ids is not None:
         asked = asked.where(task_group_facts.c.group_id.in_(group_ids))
-    return [GroupFacts(*tuple(row)) for row in read.all(asked.order_by(task_group_facts.c.position.desc()))]
+    return [GroupFacts(*row) for row in read.all(asked.order_by(task_group_facts.c.position.desc()))]
 
 
 def models(read: Reader, model_ids: Sequence[str] | None = None) -> list[ModelFacts]:
@@ -220,7 +221,7 @@ def models(read: Reader, model_ids: Sequence[str] | None = None) -> list[ModelFa
     asked = select(*(task_model_facts.c[name] for name in ModelFacts.__slots__))
     if model_ids is not None:
         asked = asked.where(task_model_facts.c.model_id.in_(model_ids))
-    return [ModelFacts(*tuple(row)) for row in read.all(asked.order_by(task_model_facts.c.position.desc()))]
+    return [ModelFacts(*row) for row in read.all(asked.order_by(task_model_facts.c.position.desc()))]
 
 
 def deployed_models(read: Reader, system: str | None, function: str | None) -> tuple[str, ...]:
@@ -242,7 +243,7 @@ _JSON_LISTS = ("group_ids", "model_ids", "parents")
 _JSON_OBJECTS = ("parameters", "metrics", "digests", "tested")
 
 
-def _view(row: Row[Any], files: dict[str, str]) -> TaskView:
+def _view(row: AnyRow, files: dict[str, str]) -> TaskView:
     values = {name: getattr(row, name) for name in TaskView.__slots__ if name != "files"}
     for name in _JSON_LISTS:
         values[name] = tuple(orjson.loads(values[name]))
