@@ -15,7 +15,8 @@ class BadcaseView:
 
     Args:
         truth, prediction: labels where it compares classes; truth None: unknown.
-        reports, pictures, clients: how many reports it has, distinct files among them, and clients that it hit.
+        reports, pictures, clients: how many reports it has, distinct files among them (None: too many for a list to
+            count), and clients that it hit.
         rate: reports per 1,000 requests of its function; None without traffic counts.
         severity: the worst that was given, or None.
         priority: 0 to 100. priority_reason: why a person set it; None if it is computed.
@@ -34,7 +35,7 @@ class BadcaseView:
     prediction: str | None
     status: str
     reports: int
-    pictures: int
+    pictures: int | None
     clients: int
     rate: float | None
     severity: str | None
