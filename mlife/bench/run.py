@@ -1,0 +1,43 @@
+"""Runs groups of figures in a folder that is gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from mlife.bench import following, growth, intake, overhttp, rebuilding, starting
+from mlife.bench.figures import Bench, Figure, measures
+
+MODULES = (intake, overhttp, following, rebuilding, growth, starting)
+GROUPS = tuple(
+    name for module in MODULES for name, measure in measures.items() if measure.__module__ == module.__name__
+)
+"""Every group in the order of the table; what is sensitive to a busy disk comes before what fills it."""
+
+
+def run(chosen: Sequence[str], build: Path, *, quick: bool, say: Callable[[str], None]) -> Iterator[Figure]:
+    """Measure the groups *chosen*; each gets an empty folder below *build*, on the same disk as everything else."""
+    build.mkdir(parents=True, exist_ok=True)
+    for group in chosen:
+        folder = Path(tempfile.mkdtemp(prefix=f"bench-{group}-", dir=build))
+        start = time.monotonic()
+        try:
+            yield from measures[group](Bench(folder, quick, say))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        say(f"{group}: done in {time.monotonic() - start:.0f} s")
+
+
+def machine(*, quick: bool) -> str:
+    """Where it was measured, in one line."""
+    size = "Small sizes (`--quick`); the figures mean little" if quick else "Measured"
+    return (
+        f"{size} on {os.cpu_count()} cores, {platform.system()} {platform.machine()}, "
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}."
+    )
