@@ -4,6 +4,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Column, Float, Integer, Table, Text, func, insert, select, update
+from sqlalchemy import Column, Float, Integer, MetaData, Table, Text, func, insert, select, update
 
 from mlife.adapters.views_sqlite import SqliteViews
-from mlife.core.errors import Conflict, Unavailable
+from mlife.core.errors import Conflict, Misconfigured, Unavailable
 from mlife.core.events import Event, Recorded
 from mlife.core.projection import Projection, Tx, Views, projections
 from mlife.core.tables import TextIndex, metadata
@@ -378,3 +379,16 @@ def test_readers_in_many_threads_meet_only_whole_transactions(views: Views) -> N
         t.join()
     assert torn == []
     assert rows(views)[0][3] == 50
+
+
+def test_tables_that_were_changed_without_a_new_version_are_refused_with_the_way_out(sqlite_views: SqliteViews) -> None:
+    sqlite_views.prepare(stock)
+    more = Table("wares", MetaData(), *(c._copy() for c in wares.columns), Column("colour", Text))
+    changed = copy(stock)
+    changed.tables = (more,)
+    projections["stock"] = changed
+
+    with pytest.raises(Misconfigured, match="wares__1_1 of projection stock") as refused:
+        sqlite_views.prepare(changed)
+
+    assert "raise the projection's version" in refused.value.remedy

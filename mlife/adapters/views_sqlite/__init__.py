@@ -24,6 +24,7 @@ from mlife.adapters.views_sqlite.generations import (
     Names,
     Rewriter,
     all_standings,
+    check_tables,
     index_ddl,
     key_of,
     live_standings,
@@ -131,9 +132,11 @@ class SqliteViews:
 
     def prepare(self, projection: Projection) -> Standing:
         """See `Views.prepare`."""
-        for s in self.standings():
-            if (s.name, s.version) == (projection.name, projection.version) and s.state in ("live", "stopped"):
-                return s
+        with self._engine.connect() as c:
+            for s in live_standings(c):
+                if s.name == projection.name:
+                    check_tables(c, projection, s)
+                    return s
         return self._make(projection, "live")
 
     def new_generation(self, projection: Projection) -> Standing:

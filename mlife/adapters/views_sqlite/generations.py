@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Integer, Table
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from mlife.core.errors import Unavailable
+from mlife.core.errors import Misconfigured, Unavailable
 from mlife.core.projection import Projection, Standing, projections
 
 SCHEMA = """
@@ -148,6 +148,25 @@ def table_ddl(projection: Projection, standing: Standing) -> Iterator[str]:
     for text in projection.texts:
         name = physical_name(text.name, standing)
         yield f"CREATE VIRTUAL TABLE {name} USING fts5(text, tokenize = 'unicode61 remove_diacritics 2')"
+
+
+def check_tables(c: Connection, projection: Projection, standing: Standing) -> None:
+    """
+    See that a generation has the tables that this program declares.
+
+    Raises:
+        Misconfigured: a table was changed, and the projection's version was not raised.
+    """
+    rows = c.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
+    made = {row[0]: row[1] for row in rows}
+    names = [physical_name(n, standing) for n in plain_names(projection)]
+    for name, declared in zip(names, table_ddl(projection, standing), strict=True):
+        if made.get(name) != declared.strip():
+            raise Misconfigured(
+                f"table {name} of projection {projection.name} is not as this program declares it",
+                remedy="raise the projection's version with every change of its tables, or delete views.db: it is made"
+                " again from the log",
+            )
 
 
 def _is_its_index(table: Table) -> bool:
