@@ -97,6 +97,12 @@ def rollback_(home: Home, name: str) -> None:
 def skip(home: Home, name: str, position: int, reason: str) -> None:
     """Let a stopped projection pass over an event, now and in every replay; the exception is itself an event."""
     projection = _named(name)
+    standing = home.ports.views.prepare(projection)
+    if standing.position >= position:
+        raise Refused(
+            f"{name} has folded the log up to {standing.position}; a replay that skips {position} would differ from it",
+            remedy=f"only what it stopped at is skipped; `mlife projection rebuild {name}` replays it all",
+        )
     done = home.do(control.skip_in_projection, projection=name, position=position, reason=reason)
     home.ports.views.clear(projection)
     if done.position:
