@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import signal
+import sys
 import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -45,12 +47,19 @@ def command(home: Home, host: str, port: int, token: str | None, no_tasks: bool)
         if token:
             click.echo("Every request must carry the token: Authorization: Bearer …, or open /?token=… once.")
 
+    signal.signal(signal.SIGTERM, _end)
     with ExitStack() as running:
         running.enter_context(home.running())
         if not no_tasks:
             running.enter_context(working(home))
         home.restore()
         serve(make_app(home, token=token), host, port, announce)
+
+
+def _end(*_: object) -> None:
+    """End in order: running tasks are given back, files closed. The server hands the signal on when it has ended."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not cut that short
+    sys.exit(0)
 
 
 def is_loopback(host: str) -> bool:

@@ -144,3 +144,21 @@ def test_code_that_is_killed_every_time_fails_after_three_attempts_with_its_log(
     end = bench.events(task_id)[-1]
     assert "killed 3 times" in end.error
     assert bench.stored(end.files["log.txt"]) == b"here I go\n"
+
+
+def test_up_that_is_told_to_end_gives_its_running_task_back_at_once(bench):
+    task_id = bench.train("user_code:slow", parameters={"steps": 1_000})
+    begun = bench.code.parent / "begun"
+    command = [sys.executable, "-m", "mlife", "up", "--home", str(bench.home.settings.home), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as up:
+        deadline = time.monotonic() + 20
+        while not written(begun) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        told = time.monotonic()
+        up.send_signal(signal.SIGTERM)
+        _, said = up.communicate(timeout=20)
+
+    assert (up.returncode, said) == (0, b"")
+    assert time.monotonic() - told < 4
+    assert bench.words(task_id)[-2:] == ["started", "queued"]
+    assert not alive(int(written(begun)[0]))
