@@ -19,6 +19,7 @@ from mlife.core.errors import MLifeError, Unavailable
 from mlife.core.projection import projections
 from mlife.runtime import Home, feature_modules
 from mlife.ui import desk, mount
+from mlife.ui.news import News
 from mlife.ui.problems import Problem
 
 log = logging.getLogger("mlife.server")
@@ -47,6 +48,7 @@ def make_app(home: Home, *, token: str | None = None) -> FastAPI:
         openapi_url="/api/v1/openapi.json",
     )
     app.state.home = home
+    app.state.news = News(home.ports.store)
     app.include_router(health)
     app.include_router(desk.router)
     for module in feature_modules(("pages",)):
@@ -142,6 +144,10 @@ def serve(app: FastAPI, host: str, port: int, on_started: Any = None) -> None:
             await super().startup(sockets)
             if on_started is not None and self.started:
                 on_started(self.servers[0].sockets[0].getsockname()[1])
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            app.state.news.end()
+            await super().shutdown(sockets)
 
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

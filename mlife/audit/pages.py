@@ -20,6 +20,7 @@ from mlife.core.handler import Ports, handlers
 from mlife.core.projection import projections
 from mlife.ui import answer, page, rail, render, templates_from
 from mlife.ui.doing import Doing, doing
+from mlife.ui.news import News
 
 templates_from("audit", __file__)
 rail("History", "/history", order=50)
@@ -35,6 +36,10 @@ ROOMS = {
 PAGE = 50
 IDLE_COMMENT = 15.0
 """Seconds after which an idle stream sends a comment, so that proxies keep it open."""
+STREAMED = 500
+"""Events that a stream reads at once."""
+BREATH = 0.05
+"""Seconds between a stream's looks while events come all the time."""
 
 
 def stored(ports: Ports, wanted: list[int]) -> list[Recorded[Event]]:
@@ -133,25 +138,25 @@ async def events(
 
 
 async def _stream(request: Request, ports: Ports, types: list[str]) -> Response:
+    news: News = request.app.state.news
     given = request.headers.get("last-event-id") or request.query_params.get("after") or ""
     start = int(given) if given.isdecimal() and len(given) < 19 else await run_in_threadpool(ports.store.head)
 
     async def lines(after: int) -> AsyncIterator[bytes]:
-        quiet = 0.0
-        while not await request.is_disconnected():
-            head = await run_in_threadpool(ports.store.head)
-            found = await run_in_threadpool(ports.store.read, after, 500, types=types)
+        while (head := await news.beyond(after, IDLE_COMMENT)) is not None:
+            if head <= after:
+                yield b": still here\n\n"
+                continue
+            found = await run_in_threadpool(ports.store.read, after, STREAMED, types=types)
             for r in found:
                 yield b"id: %d\nevent: %s\ndata: %s\n\n" % (
                     r.position, r.draft.type.encode(), orjson.dumps(r.as_cloud_event())
                 )  # fmt: skip
-            after = found[-1].position if len(found) == 500 else max(after, head)
-            quiet = 0.0 if found else quiet + 0.05
-            if quiet > IDLE_COMMENT:
-                quiet = 0.0
-                yield b": still here\n\n"
-            if not found:
-                await asyncio.sleep(0.05)
+            last = found[-1].position if found else after
+            if len(found) < STREAMED:  # all there was when it was read, which may be more than at *head*
+                last = max(last, head)
+                await asyncio.sleep(BREATH)
+            after = last
 
     return StreamingResponse(lines(start), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
@@ -170,7 +175,9 @@ def system(request: Request, hands: Hands) -> Response:
              "behind": head - s.position, "error": s.error}
             for s in standings
         ],
-        "handlers": [{"name": n, "position": places.get(n, 0), "behind": head - places.get(n, 0)} for n in sorted(handlers)],
+        "handlers": [
+            {"name": n, "position": places.get(n, 0), "behind": head - places.get(n, 0)} for n in sorted(handlers)
+        ],
         "deadletters": [
             {"handler": d.handler, "key": d.key, "position": d.position, "attempts": d.attempts, "error": d.error}
             for d in home.book.letters()

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from mlife.core.errors import MLifeError
@@ -60,11 +60,17 @@ def explain(request: Request, error: Exception) -> Response:
     return response
 
 
+def leave(request: Request, gone: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
+    """A client went away in the middle of its request: that is no fault of the program, and nobody hears an answer."""
+    return Response(status_code=400)
+
+
 def mount(app: FastAPI) -> None:
     """Give *app* all of this. Once, by the server, after the features' routers."""
     app.include_router(static.router)
     app.include_router(router)
     for kind in (MLifeError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, explain)
+    app.add_exception_handler(ClientDisconnect, leave)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     app.add_middleware(PageSafety)
