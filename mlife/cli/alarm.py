@@ -23,7 +23,12 @@ def command() -> None:
 @json_option
 @with_home
 def list_(home: Home, waiting: bool, as_json: bool) -> None:
-    """List alarms, the newest first."""
+    """
+    List alarms, the newest first.
+
+    \b
+    mlife alarm list --waiting
+    """
     from mlife.badcases.views import turns
 
     home.see(home.ports.store.head())
@@ -39,7 +44,12 @@ def list_(home: Home, waiting: bool, as_json: bool) -> None:
 @json_option
 @with_home
 def acknowledge(home: Home, alarm_id: str, note: str, as_json: bool) -> None:
-    """Say that you saw it; from then on a clear rise raises the next one."""
+    """
+    Say that you saw it; from then on a clear rise raises the next one.
+
+    \b
+    mlife alarm acknowledge alm-8e649bc67fd5 --note "the new camera"
+    """
     from mlife.badcases import commands
 
     done = home.do(commands.acknowledge_alarm, alarm_id=alarm_id, note=note)

@@ -35,13 +35,20 @@ def command() -> None:
 @json_option
 @with_home
 def report(home: Home, file: IO[bytes], ids: bool, as_json: bool) -> None:
-    r"""
+    """
     Take reports in: NDJSON, a JSON array, or CloudEvents; `-` is standard input.
 
-    Each is judged by itself, and sending twice changes nothing. Exit status 1 if any was refused.
+    Each is judged by itself, and sending twice changes nothing. Exit status 1 if any was refused. A line needs at
+    least system, function, version, observed_at, data and prediction; docs/reports.md has all fields.
 
     \b
     mlife badcase report failures.ndjson
+
+    \b
+    A line, broken here to be read:
+    {"system": "dms", "function": "emotion", "version": "2.3.0", "observed_at": "2026-11-24T03:00:00Z",
+     "data": [{"uri": "s3://cam/8841.jpg"}], "prediction": {"type": "class", "label": "happy"},
+     "truth": {"type": "class", "label": "sad"}}
     """
     _receive(home, file, traffic=False, ids=ids, as_json=as_json)
 
@@ -51,7 +58,7 @@ def report(home: Home, file: IO[bytes], ids: bool, as_json: bool) -> None:
 @json_option
 @with_home
 def traffic(home: Home, file: IO[bytes], as_json: bool) -> None:
-    r"""
+    """
     Take traffic counts in: how many requests were answered, right or wrong. Rates and bakes need them.
 
     \b
@@ -92,15 +99,15 @@ def _tell(answer: Answer) -> None:
 @click.argument("query", nargs=-1)
 @click.option("--sort", help="Fields, - for descending: -reports,first. Default: -priority.")
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
-@click.option("--after", help="Cursor of the next page, from --json.")
+@click.option("--after", help="Cursor of the next page: the last line of this one names it.")
 @json_option
 @with_home
 def list_(home: Home, query: tuple[str, ...], sort: str | None, limit: int, after: str | None, as_json: bool) -> None:
-    r"""
+    """
     List badcases that a query matches, the most urgent first.
 
     \b
-    mlife badcase list status:open function:digit 'reports>=10'
+    mlife badcase list open:yes function:digit 'reports>=10'
     """
     from mlife.badcases.views import lists
 
@@ -112,7 +119,7 @@ def list_(home: Home, query: tuple[str, ...], sort: str | None, limit: int, afte
         rows,
         as_json=as_json,
         columns=COLUMNS,
-        empty="no badcase matches; take reports in with `mlife badcase report FILE`",
+        empty="no badcase matches: ask for less, or take reports in with `mlife badcase report FILE`",
     )
     if not as_json and found.total > len(rows):
         click.echo(f"{len(rows)} of {found.total} badcases; more with --limit, or --after {found.after}")
@@ -123,7 +130,12 @@ def list_(home: Home, query: tuple[str, ...], sort: str | None, limit: int, afte
 @json_option
 @with_home
 def show_(home: Home, badcase_id: str, as_json: bool) -> None:
-    """Show one badcase: counts, why grouped, versions, verdicts."""
+    """
+    Show one badcase: counts, why grouped, versions, verdicts.
+
+    \b
+    mlife badcase show bc-3dc1050e9f4b
+    """
     from mlife.badcases.fingerprint import explain
     from mlife.badcases.views import details
 
@@ -187,7 +199,12 @@ def _done(home: Home, done: Done, words: str, *, as_json: bool, **ids: Any) -> N
 @json_option
 @with_home
 def triage(home: Home, badcase_id: str, note: str, as_json: bool) -> None:
-    """Say that you looked at it and take it seriously."""
+    """
+    Say that you looked at it and take it seriously.
+
+    \b
+    mlife badcase triage bc-3dc1050e9f4b --note "masks that slip"
+    """
     from mlife.badcases import commands
 
     _existing(home, badcase_id)
@@ -201,7 +218,12 @@ def triage(home: Home, badcase_id: str, note: str, as_json: bool) -> None:
 @json_option
 @with_home
 def assign(home: Home, badcase_id: str, owner: str, as_json: bool) -> None:
-    """Give it an OWNER; without one, nobody owns it."""
+    """
+    Give it an OWNER; without one, nobody owns it.
+
+    \b
+    mlife badcase assign bc-3dc1050e9f4b ana
+    """
     from mlife.badcases import commands
 
     _existing(home, badcase_id)
@@ -216,7 +238,12 @@ def assign(home: Home, badcase_id: str, owner: str, as_json: bool) -> None:
 @json_option
 @with_home
 def prioritise(home: Home, badcase_id: str, priority: float | None, reason: str, as_json: bool) -> None:
-    """Set its PRIORITY (0 to 100) by hand; without one, it is computed again."""
+    """
+    Set its PRIORITY (0 to 100) by hand; without one, it is computed again.
+
+    \b
+    mlife badcase prioritise bc-3dc1050e9f4b 90 --reason "shown at the fair"
+    """
     from mlife.badcases import commands
 
     _existing(home, badcase_id)
@@ -231,7 +258,7 @@ def prioritise(home: Home, badcase_id: str, priority: float | None, reason: str,
 @json_option
 @with_home
 def mute(home: Home, badcase_id: str, until: Any, reason: str, as_json: bool) -> None:
-    r"""
+    """
     Let it ask for no attention until a moment; then it comes back by itself.
 
     \b
@@ -249,7 +276,12 @@ def mute(home: Home, badcase_id: str, until: Any, reason: str, as_json: bool) ->
 @json_option
 @with_home
 def unmute(home: Home, badcase_id: str, as_json: bool) -> None:
-    """End its mute now."""
+    """
+    End its mute now.
+
+    \b
+    mlife badcase unmute bc-3dc1050e9f4b
+    """
     from mlife.badcases import commands
 
     _existing(home, badcase_id)
@@ -264,7 +296,12 @@ def unmute(home: Home, badcase_id: str, as_json: bool) -> None:
 @json_option
 @with_home
 def reject(home: Home, badcase_id: str, reason: Any, note: str, as_json: bool) -> None:
-    """Decide that it is no target; its reports stay."""
+    """
+    Decide that it is no target; its reports stay.
+
+    \b
+    mlife badcase reject bc-3dc1050e9f4b --reason truth_was_wrong --note "a 4 with a tail"
+    """
     from mlife.badcases import commands
 
     _existing(home, badcase_id)
@@ -278,7 +315,12 @@ def reject(home: Home, badcase_id: str, reason: Any, note: str, as_json: bool) -
 @json_option
 @with_home
 def reopen(home: Home, badcase_id: str, reason: str, as_json: bool) -> None:
-    """Take a rejection or a closing back."""
+    """
+    Take a rejection or a closing back.
+
+    \b
+    mlife badcase reopen bc-3dc1050e9f4b --reason "seen again in the lab"
+    """
     from mlife.badcases import commands
 
     _existing(home, badcase_id)
@@ -293,7 +335,12 @@ def reopen(home: Home, badcase_id: str, reason: str, as_json: bool) -> None:
 @json_option
 @with_home
 def pin(home: Home, badcase_id: str, must_pass: bool, most: int, as_json: bool) -> None:
-    """Add to Test Data: make its files testing rows of its function's test document. Twice changes nothing."""
+    """
+    Add to Test Data: make its files testing rows of its function's test document. Twice changes nothing.
+
+    \b
+    mlife badcase pin bc-3dc1050e9f4b --must-pass
+    """
     from mlife.badcases import commands
     from mlife.badcases.testdata import pinnable_rows
     from mlife.core.names import test_document_id

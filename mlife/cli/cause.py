@@ -25,7 +25,12 @@ def command() -> None:
 @json_option
 @with_home
 def list_(home: Home, as_json: bool) -> None:
-    """List causes, the newest first."""
+    """
+    List causes, the newest first.
+
+    \b
+    mlife cause list --json
+    """
     from mlife.badcases.views import turns
 
     home.see(home.ports.store.head())
@@ -37,13 +42,13 @@ def list_(home: Home, as_json: bool) -> None:
 
 @command.command("name")
 @click.argument("title")
-@click.option("--query", "-q", default="", help="The badcases, e.g. 'status:open function:digit'.")
+@click.option("--query", "-q", default="", help="The badcases, e.g. 'open:yes function:digit'.")
 @click.option("--badcase", "badcases", multiple=True, help="A badcase; may be given again.")
 @click.option("--explanation", default="", help="Why it happens, in words.")
 @json_option
 @with_home
 def name(home: Home, title: str, query: str, badcases: tuple[str, ...], explanation: str, as_json: bool) -> None:
-    r"""
+    """
     Name a cause of badcases of one function.
 
     \b
@@ -93,7 +98,12 @@ def chosen(home: Home, query: str, badcases: tuple[str, ...]) -> tuple[str, str,
 @json_option
 @with_home
 def extend(home: Home, cause_id: str, query: str, badcases: tuple[str, ...], as_json: bool) -> None:
-    """Add badcases to a cause."""
+    """
+    Add badcases to a cause.
+
+    \b
+    mlife cause extend cau-4188d52386b4 --query 'truth:9 status:new'
+    """
     from mlife.badcases import commands
 
     _, _, ids = chosen(home, query, badcases)
@@ -113,7 +123,12 @@ def extend(home: Home, cause_id: str, query: str, badcases: tuple[str, ...], as_
 @json_option
 @with_home
 def remedy(home: Home, cause_id: str, remedy: Any, note: str, as_json: bool) -> None:
-    """Choose what is done about a cause."""
+    """
+    Choose what is done about a cause.
+
+    \b
+    mlife cause remedy cau-4188d52386b4 collect
+    """
     from mlife.badcases import commands
 
     done = home.do(commands.choose_remedy, cause_id=cause_id, remedy=remedy, note=note)

@@ -26,7 +26,12 @@ def command() -> None:
 @json_option
 @with_home
 def list_(home: Home, handler: str, as_json: bool) -> None:
-    """List parked facts in the order they happened."""
+    """
+    List parked facts in the order they happened.
+
+    \b
+    mlife deadletter list
+    """
     rows = [asdict(letter) for letter in home.book.letters(handler)]
     show(rows, as_json=as_json, empty="nothing is parked: every handler has dealt with every fact")
 
@@ -36,7 +41,12 @@ def list_(home: Home, handler: str, as_json: bool) -> None:
 @click.argument("position", type=click.IntRange(min=1))
 @with_home
 def show_(home: Home, handler: str, position: int) -> None:
-    """Show a parked fact as a CloudEvent, and why it is parked."""
+    """
+    Show a parked fact as a CloudEvent, and why it is parked.
+
+    \b
+    mlife deadletter show serving.judge 6279
+    """
     letter = _letter(home, handler, position)
     (recorded,) = home.ports.store.read(position - 1, 1)
     print_json({**asdict(letter), "event": recorded.as_cloud_event()})
@@ -47,7 +57,12 @@ def show_(home: Home, handler: str, position: int) -> None:
 @click.argument("key")
 @with_home
 def retry(home: Home, handler: str, key: str) -> None:
-    """Try the parked facts of a key again, in order; at once if `mlife up` is running, else when it starts."""
+    """
+    Try the parked facts of a key again, in order; at once if `mlife up` is running, else when it starts.
+
+    \b
+    mlife deadletter retry serving.judge mdl-3f9a2c41b7d0
+    """
     asked = home.book.ask_retry(handler, key)
     if not asked:
         raise NotFound(f"handler {handler!r} has parked nothing of key {key!r}", remedy="see `mlife deadletter list`")
@@ -60,7 +75,12 @@ def retry(home: Home, handler: str, key: str) -> None:
 @click.option("--reason", required=True, help="Why the fact may stay unhandled; it is recorded.")
 @with_home
 def skip(home: Home, handler: str, position: int, reason: str) -> None:
-    """Let a fact stay unhandled, and the later ones of its key go on; recorded as an event."""
+    """
+    Let a fact stay unhandled, and the later ones of its key go on; recorded as an event.
+
+    \b
+    mlife deadletter skip serving.judge 6279 --reason "that model was withdrawn"
+    """
     letter = _letter(home, handler, position)
     home.do(control.skip_dead_letter, handler=handler, key=letter.key, position=position, reason=reason)
     home.book.unpark(handler, position)

@@ -28,6 +28,9 @@ def command(home: Home, seed: int, as_json: bool) -> None:
 
     Four models and two shifts: scikit-learn's digits at home, MNIST's in the field, then with their lower part covered.
     A demo that was killed goes on where it was.
+
+    \b
+    mlife demo --home /tmp/mlife-demo --seed 7
     """
     from mlife.cli.up import working
     from mlife.demo.hands import Hands

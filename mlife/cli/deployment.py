@@ -69,7 +69,12 @@ def _row(d: views.DeploymentView) -> dict[str, Any]:
 @json_option
 @with_home
 def show_(home: Home, deployment_id: str, as_json: bool) -> None:
-    """Show a deployment: state, models, the badcases that it shipped with."""
+    """
+    Show a deployment: state, models, the badcases that it shipped with.
+
+    \b
+    mlife deployment show dep-3f9a2c41b7d0
+    """
     d = _deployment(home, deployment_id)
     if as_json:
         print_json(asdict(d))
@@ -182,7 +187,12 @@ def _settled(d: views.DeploymentView, position: int) -> bool:
 @click.option("--note", default="")
 @with_home
 def annotate(home: Home, deployment_id: str, metrics: tuple[str, ...], badcases: tuple[str, ...], note: str) -> None:
-    """Change a deployment's columns, attach badcases that are known from elsewhere, write a note."""
+    """
+    Change a deployment's columns, attach badcases that are known from elsewhere, write a note.
+
+    \b
+    mlife deployment annotate dep-3f9a2c41b7d0 --metric night=0.97 --note "checked on the track"
+    """
     done = home.do(
         annotate_deployment, deployment_id=deployment_id, metrics=pairs(metrics), badcase_ids=badcases, note=note
     )

@@ -36,7 +36,12 @@ class Finding:
 @json_option
 @with_home
 def command(home: Home, as_json: bool) -> None:
-    """Look at everything this home depends on; exit 1 if something is wrong."""
+    """
+    Look at everything this home depends on; exit 1 if something is wrong.
+
+    \b
+    mlife doctor
+    """
     findings = [*_home(home), *_projections(home), *_handlers(home), *_extras()]
     show([asdict(f) for f in findings], as_json=as_json)
     if any(f.state == "wrong" for f in findings):

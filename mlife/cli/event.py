@@ -82,7 +82,12 @@ def _full_name(name: str) -> str:
 @command.command("types")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 def types(as_json: bool) -> None:
-    """List the event types that the installed features declare."""
+    """
+    List the event types that the installed features declare.
+
+    \b
+    mlife event types
+    """
     from mlife.cli.terminal import show
     from mlife.runtime import load_features
 

@@ -37,7 +37,7 @@ def open_(
     cause_id: str | None,
     as_json: bool,
 ) -> None:
-    r"""
+    """
     Open an iteration that aims at badcases of one function.
 
     \b
@@ -72,7 +72,12 @@ def open_(
 @json_option
 @with_home
 def close(home: Home, iteration_id: str, outcome: Any, deployment_id: str | None, note: str, as_json: bool) -> None:
-    """End an iteration."""
+    """
+    End an iteration.
+
+    \b
+    mlife iteration close itr-7c4ab629d77b --outcome shipped --deployment dep-3f9a2c41b7d0
+    """
     from mlife.badcases import commands
 
     done = home.do(
@@ -91,7 +96,12 @@ def close(home: Home, iteration_id: str, outcome: Any, deployment_id: str | None
 @json_option
 @with_home
 def list_(home: Home, only_open: bool, as_json: bool) -> None:
-    """List iterations, the newest first."""
+    """
+    List iterations, the newest first.
+
+    \b
+    mlife iteration list
+    """
     from mlife.badcases.views import turns
 
     home.see(home.ports.store.head())
@@ -106,7 +116,12 @@ def list_(home: Home, only_open: bool, as_json: bool) -> None:
 @json_option
 @with_home
 def show_(home: Home, iteration_id: str, as_json: bool) -> None:
-    """Tell an iteration as a story: the target, what was done, what became of it."""
+    """
+    Tell an iteration as a story: the target, what was done, what became of it.
+
+    \b
+    mlife iteration show itr-7c4ab629d77b
+    """
     from mlife.badcases.views import turns
 
     home.see(home.ports.store.head())

@@ -70,7 +70,12 @@ def _row(m: views.ModelView) -> dict[str, Any]:
 @json_option
 @with_home
 def show_(home: Home, model_id: str, as_json: bool) -> None:
-    """Show a model, the gate's verdict on it in words, and its known badcases."""
+    """
+    Show a model, the gate's verdict on it in words, and its known badcases.
+
+    \b
+    mlife model show mdl-3f9a2c41b7d0
+    """
     with reading(home) as read:
         m = _model(home, model_id)
         verdict = views.verdict(read, model_id)
@@ -179,7 +184,12 @@ def pairs(given: tuple[str, ...]) -> dict[str, Any]:
 @click.argument("text")
 @with_home
 def note_(home: Home, model_id: str, text: str) -> None:
-    """Write a note on a model."""
+    """
+    Write a note on a model.
+
+    \b
+    mlife model note mdl-3f9a2c41b7d0 "weak at night"
+    """
     home.see(home.do(note_model, model_id=model_id, note=text).position)
     click.echo(f"{model_id} is noted")
 
@@ -194,6 +204,9 @@ def judge(home: Home, model_id: str, reason: str, as_json: bool) -> None:
     Ask for the gate's word on a model now, on all that it was tested on.
 
     Works whether or not `mlife up` runs: what it would do is done here, and not a second time there.
+
+    \b
+    mlife model judge mdl-3f9a2c41b7d0 --reason "a stricter policy"
     """
     done = home.do(ask_judgement, model_id=model_id, reason=reason)
     home.see(done.position)
@@ -212,7 +225,12 @@ def judge(home: Home, model_id: str, reason: str, as_json: bool) -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @with_home
 def download(home: Home, model_id: str, file: Path) -> None:
-    """Write a model's ONNX file."""
+    """
+    Write a model's ONNX file.
+
+    \b
+    mlife model download mdl-3f9a2c41b7d0 model.onnx
+    """
     m = _model(home, model_id)
     with home.ports.blobs.open(m.sha256) as source, file.open("wb") as target:
         shutil.copyfileobj(source, target)
@@ -225,7 +243,12 @@ def download(home: Home, model_id: str, file: Path) -> None:
 @json_option
 @with_home
 def compare(home: Home, model_id: str, other_id: str, as_json: bool) -> None:
-    """Compare a model with another one, row by row on every test group that both were tested on."""
+    """
+    Compare a model with another one, row by row on every test group that both were tested on.
+
+    \b
+    mlife model compare mdl-3f9a2c41b7d0 mdl-41bb20cc7d10
+    """
     _model(home, model_id), _model(home, other_id)
     with reading(home) as read:
         found = compare_models(read, model_id, other_id)

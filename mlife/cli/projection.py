@@ -25,7 +25,12 @@ def command() -> None:
 @json_option
 @with_home
 def status(home: Home, as_json: bool) -> None:
-    """Show where each generation of each projection stands."""
+    """
+    Show where each generation of each projection stands.
+
+    \b
+    mlife projection status
+    """
     head = home.ports.store.head()
     rows = [
         {
@@ -47,7 +52,12 @@ def status(home: Home, as_json: bool) -> None:
 @json_option
 @with_home
 def rebuild_(home: Home, name: str, as_json: bool) -> None:
-    """Fill a new generation beside the live one, then swap; readers notice nothing."""
+    """
+    Fill a new generation beside the live one, then swap; readers notice nothing.
+
+    \b
+    mlife projection rebuild badcases
+    """
     projection = _named(name)
     with progress(shown=not as_json) as bar:
         task = bar.add_task(f"rebuilding {name}", total=home.ports.store.head())
@@ -64,7 +74,12 @@ def rebuild_(home: Home, name: str, as_json: bool) -> None:
 @json_option
 @with_home
 def verify_(home: Home, name: str, as_json: bool) -> None:
-    """Replay the log into scratch tables and compare row by row; exit 1 if a row differs."""
+    """
+    Replay the log into scratch tables and compare row by row; exit 1 if a row differs.
+
+    \b
+    mlife projection verify badcases
+    """
     projection = _named(name)
     with progress(shown=not as_json) as bar:
         task = bar.add_task(f"replaying {name}", total=home.ports.store.head())
@@ -84,7 +99,12 @@ def verify_(home: Home, name: str, as_json: bool) -> None:
 @click.argument("name")
 @with_home
 def rollback_(home: Home, name: str) -> None:
-    """Make the generation before the live one live again."""
+    """
+    Make the generation before the live one live again.
+
+    \b
+    mlife projection rollback badcases
+    """
     standing = rollback(home.ports, _named(name))
     click.echo(f"{name}: generation {standing.generation} is live again at position {standing.position}")
 
@@ -95,7 +115,12 @@ def rollback_(home: Home, name: str) -> None:
 @click.option("--reason", required=True, help="Why the event may be passed over; it is recorded.")
 @with_home
 def skip(home: Home, name: str, position: int, reason: str) -> None:
-    """Let a stopped projection pass over an event, now and in every replay; the exception is itself an event."""
+    """
+    Let a stopped projection pass over an event, now and in every replay; the exception is itself an event.
+
+    \b
+    mlife projection skip badcases 6279 --reason "written by a broken release"
+    """
     projection = _named(name)
     standing = home.ports.views.prepare(projection)
     if standing.position >= position:

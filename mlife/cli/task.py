@@ -111,7 +111,12 @@ def _runs(home: Home) -> Path:
 @json_option
 @with_home
 def show_(home: Home, task_id: str, as_json: bool) -> None:
-    """Show a task: how it was started, what it left, and its results by test group."""
+    """
+    Show a task: how it was started, what it left, and its results by test group.
+
+    \b
+    mlife task show tsk-3f9a2c41b7d0
+    """
     t = the_task(home, task_id)
     with reading(home) as read:
         scores = views.scores_of_task(read, task_id)
@@ -259,7 +264,12 @@ def _parameter(text: str) -> tuple[str, Any]:
 @json_option
 @with_home
 def cancel(home: Home, task_id: str, reason: str, as_json: bool) -> None:
-    """Give a task up; running code is stopped within a second."""
+    """
+    Give a task up; running code is stopped within a second.
+
+    \b
+    mlife task cancel tsk-3f9a2c41b7d0 --reason "wrong group"
+    """
     _told(home, home.do(commands.cancel_task, task_id=task_id, reason=reason), task_id, "is cancelled", as_json)
 
 
@@ -268,7 +278,12 @@ def cancel(home: Home, task_id: str, reason: str, as_json: bool) -> None:
 @json_option
 @with_home
 def retry(home: Home, task_id: str, as_json: bool) -> None:
-    """Queue a failed or cancelled task again, as it was started."""
+    """
+    Queue a failed or cancelled task again, as it was started.
+
+    \b
+    mlife task retry tsk-3f9a2c41b7d0
+    """
     _told(home, home.do(commands.retry_task, task_id=task_id), task_id, "is queued again", as_json)
 
 
@@ -286,7 +301,12 @@ def _told(home: Home, done: Done, task_id: str, says: str, as_json: bool) -> Non
 @click.option("--follow", "-f", is_flag=True, help="Go on until the task ends; exit 1 if it failed.")
 @with_home
 def log(home: Home, task_id: str, follow: bool) -> None:
-    """Print what a task's code wrote."""
+    """
+    Print what a task's code wrote.
+
+    \b
+    mlife task log tsk-3f9a2c41b7d0 --follow
+    """
     t = the_task(home, task_id)
     at, attempt = 0, t.attempt
     while t.state in {"queued", "running"}:
