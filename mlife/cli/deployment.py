@@ -42,8 +42,7 @@ def list_(home: Home, query: str, limit: int, as_json: bool) -> None:
     mlife deployment list 'version>=2.0 model:mdl-3f9a2c41b7d0'
     """
     with reading(home) as read:
-        asked = views.deployment_page(query, now=home.do.clock.now(), limit=limit)
-        _, found = views.deployment_slice(read, asked)
+        found = views.deployment_page(read, query, now=home.do.clock.now(), limit=limit).items
     rows = [asdict(d) for d in found] if as_json else [_row(d) for d in found]
     show(
         rows, as_json=as_json, empty="no deployment matches: `mlife deployment create --system … --model … --version …`"

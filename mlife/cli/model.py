@@ -45,8 +45,7 @@ def list_(home: Home, query: str, sort: str | None, limit: int, as_json: bool) -
     mlife model list 'fails:bc-3f9a2c41b7d0' --sort -fixed
     """
     with reading(home) as read:
-        asked = views.model_page(query, now=home.do.clock.now(), sort=sort, limit=limit)
-        _, found = views.model_slice(read, asked)
+        found = views.model_page(read, query, now=home.do.clock.now(), sort=sort, limit=limit).items
     rows = [asdict(m) for m in found] if as_json else [_row(m) for m in found]
     show(rows, as_json=as_json, empty="no model matches: a training task leaves one, or `mlife model add FILE`")
 

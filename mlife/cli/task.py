@@ -72,8 +72,7 @@ def list_(home: Home, query: str, sort: str | None, limit: int, as_json: bool) -
     mlife task list 'kind:testing tests:mdl-3f9a2c41b7d0' --sort -changed
     """
     with reading(home) as read:
-        asked = views.tasks_page(query, now=home.do.clock.now(), sort=sort, limit=limit)
-        _, found, _ = views.tasks(read, asked)
+        found = views.task_page(read, query, now=home.do.clock.now(), sort=sort, limit=limit).items
     rows = [_row(home, t) for t in found] if not as_json else [asdict(t) for t in found]
     show(
         rows,

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from mlife.badcases import commands
 from mlife.badcases.pages.detail import the_report
 from mlife.badcases.pages.receiving import intake_of
-from mlife.badcases.pages.shown import Hands, Said, done, now_of, the_badcase
+from mlife.badcases.pages.shown import Hands, done, now_of, the_badcase
 from mlife.badcases.testdata import pinnable_rows
 from mlife.badcases.views import details, lists
 from mlife.core.command import Done, Executor, check_input
@@ -22,6 +22,7 @@ from mlife.core.events import Event
 from mlife.ui import answer, page, see
 from mlife.ui.doing import Doing
 from mlife.ui.pages import wants_json
+from mlife.ui.said import Said
 
 router = APIRouter(tags=["badcases"])
 Command = Callable[..., list[Event]]

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from mlife.badcases.events import BadcaseReported
 from mlife.badcases.fingerprint import explain
-from mlife.badcases.pages.shown import Hands, history_of, picture_of, the_badcase
+from mlife.badcases.pages.shown import Hands, in_words, picture_of, the_badcase
 from mlife.badcases.report import report_adapter
 from mlife.badcases.standing import OPEN
 from mlife.badcases.testdata import pinnable_rows
@@ -21,6 +21,7 @@ from mlife.core.events import Recorded
 from mlife.ui import Interval, answer, comparison, page
 from mlife.ui.charts import Comparison
 from mlife.ui.doing import Doing
+from mlife.ui.timeline import history_of
 
 router = APIRouter(tags=["badcases"])
 SHOWN_REPORTS = 28
@@ -45,7 +46,7 @@ def show_report(request: Request, hands: Hands, position: int) -> Response:
         badcase=badcase,
         model_ids=place.model_ids if place else (),
         why=explain(event.fingerprint, event.fingerprint_version),
-        corrections=history_of(hands, f"correction/{event.uid}"),
+        corrections=history_of(hands, f"correction/{event.uid}", say=in_words),
         picture=picture_of(hands),
     )
 
@@ -101,7 +102,7 @@ def show_badcase(request: Request, hands: Hands, badcase_id: str) -> Response:
         pinned=pins,
         to_pin=to_pin,
         causes=[c for c in causes if c.cause_id not in {known for known, _ in badcase.causes}],
-        history=history_of(hands, f"badcase/{badcase_id}"),
+        history=history_of(hands, f"badcase/{badcase_id}", say=in_words),
         weeks=weeks,
         truth_shown=badcase.truth,
         picture=picture_of(hands),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, Any
@@ -10,13 +11,14 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from mlife.badcases.pages.shown import Asked, Hands, asked, facet_links, now_of, picture_of
+from mlife.badcases.pages.shown import Hands, now_of, picture_of
 from mlife.badcases.views import lists, models
-from mlife.badcases.views.rows import Listing, Share, Week
+from mlife.badcases.views.rows import BadcaseListing, Share, Week
 from mlife.badcases.views.search import searchable_badcases, searchable_reports
-from mlife.core.query import complete, fields_help, narrow
+from mlife.core.query import Listing, complete, fields_help, narrow
 from mlife.ui import Bar, Cell, Mark, answer, bars, distribution, matrix, page, selection, sparkline, with_query
 from mlife.ui.charts import BarChart
+from mlife.ui.lists import Asked, asked, facet_links
 
 router = APIRouter(tags=["badcases"])
 MOST_CLASSES = 24
@@ -35,7 +37,7 @@ def list_badcases(
 ) -> Response:
     """Badcases that the query asks for, the most urgent first; with `facets=true` counts of what they are."""
     now = now_of(hands)
-    ask = asked(request, q, now)
+    ask = asked(request, q, searchable_badcases, now)
     api = request.url.path.startswith("/api/")
     with hands.read() as read:
         listing = lists.badcases(read, ask.readable, now=now, sort=sort, after=after, limit=limit)
@@ -62,7 +64,7 @@ def list_badcases(
         data,
         ask=ask,
         sentence=sentence_of(ask, listing, counts),
-        groups=facet_links(request, ask.readable, counts),
+        groups=facet_links(request, ask.readable, _pairs(counts), searchable_badcases),
         chart=week_chart(weeks, releases),
         tabs=tabs(ask.readable, "badcases", listing),
         selected=selection(request),
@@ -79,7 +81,7 @@ def list_reports(
 ) -> Response:
     """Reports that the query asks for, the newest first."""
     now = now_of(hands)
-    ask = asked(request, q, now, searchable_reports)
+    ask = asked(request, q, searchable_reports, now)
     with hands.read() as read:
         listing = lists.reports(read, ask.readable, now=now, sort=sort, after=after, limit=limit)
         position = read.position
@@ -100,7 +102,7 @@ def list_reports(
 def show_statistics(request: Request, hands: Hands, q: str = "") -> Response:
     """The statistics of the badcases that the query asks for, counted in reports."""
     now = now_of(hands)
-    ask = asked(request, q, now)
+    ask = asked(request, q, searchable_badcases, now)
     with hands.read() as read:
         found = lists.statistics(read, ask.readable, now=now)
         listing = lists.badcases(read, ask.readable, now=now, limit=1)
@@ -133,7 +135,11 @@ def help_with_query(q: str = "", caret: int | None = None, of: str = "badcases")
     }
 
 
-def tabs(q: str, here: str, listing: Listing) -> list[dict[str, Any]]:
+def _pairs(facets: Mapping[str, Sequence[Share]]) -> dict[str, list[tuple[str | None, int]]]:
+    return {name: [(s.value, s.count) for s in shares] for name, shares in facets.items()}
+
+
+def tabs(q: str, here: str, listing: BadcaseListing) -> list[dict[str, Any]]:
     """The views of the same badcases."""
     tail = f"?q={_quoted(q)}" if q else ""
     return [
@@ -147,7 +153,7 @@ def _quoted(q: str) -> str:
     return quote(q)
 
 
-def sentence_of(ask: Asked, listing: Listing, facets: dict[str, list[Share]]) -> dict[str, Any]:
+def sentence_of(ask: Asked, listing: BadcaseListing, facets: dict[str, list[Share]]) -> dict[str, Any]:
     """The sentence above the table: what there is, and what most of it is."""
     top = next(iter(listing.items), None)
     status = {s.value: s.count for s in facets.get("status", ())}
@@ -216,7 +222,7 @@ def _by_number(label: str) -> tuple[int, str]:
     return (int(label), "") if label.isdecimal() and len(label) < 10 else (10**10, label)
 
 
-def _pager(request: Request, listing: Listing) -> dict[str, str | None]:
+def _pager(request: Request, listing: Listing[Any]) -> dict[str, str | None]:
     return {
         "newer": with_query(request, after=listing.before) if listing.before else None,
         "older": with_query(request, after=listing.after) if listing.after else None,

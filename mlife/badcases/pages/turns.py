@@ -11,13 +11,15 @@ from starlette.responses import Response
 from mlife.badcases import commands
 from mlife.badcases.events import CauseNamed, IterationOpened
 from mlife.badcases.pages.box import steps_of
-from mlife.badcases.pages.shown import Hands, Said, done, history_of, now_of, picture_of
+from mlife.badcases.pages.shown import Hands, done, in_words, now_of, picture_of
 from mlife.badcases.views import lists, turns
 from mlife.core.command import check_input
 from mlife.core.errors import NotFound
 from mlife.ui import answer, page
 from mlife.ui.doing import Doing
 from mlife.ui.pages import wants_json
+from mlife.ui.said import Said
+from mlife.ui.timeline import history_of
 
 router = APIRouter(tags=["causes, alarms, iterations"])
 
@@ -48,7 +50,7 @@ def show_cause(request: Request, hands: Hands, cause_id: str) -> Response:
         data,
         c=found,
         shown=badcases,
-        history=history_of(hands, f"cause/{cause_id}"),
+        history=history_of(hands, f"cause/{cause_id}", say=in_words),
         picture=picture_of(hands),
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, select
 
 from mlife.badcases.views.models import behind
-from mlife.badcases.views.rows import BadcaseView, Listing, ReportView, Share, Week
+from mlife.badcases.views.rows import BadcaseListing, BadcaseView, ReportView, Share, Week
 from mlife.badcases.views.search import (
     counted_badcases,
     searchable_badcases,
@@ -31,7 +31,7 @@ from mlife.badcases.views.tables import (
 )
 from mlife.core.events import EPOCH
 from mlife.core.projection import Reader
-from mlife.core.query import compile_query, page, parse
+from mlife.core.query import Listing, compile_query, page, parse
 from mlife.core.tables import AnyRow
 
 b, r = badcase_rows.c, report_rows.c
@@ -44,7 +44,7 @@ STATISTIC_ROWS = 40
 
 def badcases(
     read: Reader, q: str = "", *, now: datetime, sort: str | None = None, after: str | None = None, limit: int = 50
-) -> Listing:
+) -> BadcaseListing:
     """
     A page of badcases.
 
@@ -67,7 +67,7 @@ def badcases(
         .where(asked.condition, counted_badcases())
     )
     assert total is not None  # an aggregate has one row
-    return Listing(with_details(read, cut.items), cut.after, cut.before, total.total, total.of_reports)
+    return BadcaseListing(with_details(read, cut.items), cut.after, cut.before, total.total, total.of_reports)
 
 
 def badcase(read: Reader, badcase_id: str) -> BadcaseView | None:
@@ -96,14 +96,14 @@ def matching_ids(read: Reader, q: str, *, now: datetime, limit: int = 100_000) -
 
 def reports(
     read: Reader, q: str = "", *, now: datetime, sort: str | None = None, after: str | None = None, limit: int = 50
-) -> Listing:
+) -> Listing[ReportView]:
     """A page of reports. As `badcases` otherwise."""
     asked = page(select(report_rows), searchable_reports, q, now=now, sort=sort, after=after, limit=limit)
     cut = asked.cut(read.all(asked.select))
     total = read.value(select(func.count()).select_from(report_rows).where(asked.condition)) if q.strip() else None
     if total is None:
         total = read.value(select(func.coalesce(func.sum(b.frequency), 0)))
-    return Listing(report_views(read, cut.items), cut.after, cut.before, total, total)
+    return Listing(report_views(read, cut.items), cut.after, cut.before, total)
 
 
 def reports_of(read: Reader, badcase_id: str, *, limit: int = 60, before: int | None = None) -> list[ReportView]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from mlife.core.query import Listing
+
 
 @dataclass(frozen=True, slots=True)
 class BadcaseView:
@@ -95,20 +97,9 @@ class ReportView:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """
-    A page of a list.
+class BadcaseListing(Listing[BadcaseView]):
+    """A page of badcases; *reports* is how many reports all that the query finds have."""
 
-    Args:
-        items: `BadcaseView` or `ReportView`.
-        after, before: cursors of the neighbours; None where there is none.
-        total: rows that match. reports: reports in them.
-    """
-
-    items: Sequence[Any]
-    after: str | None
-    before: str | None
-    total: int
     reports: int
 
 

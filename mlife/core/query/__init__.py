@@ -9,6 +9,7 @@ from mlife.core.query.completion import Completion, complete
 from mlife.core.query.cursor import Cursor
 from mlife.core.query.editing import narrow, without
 from mlife.core.query.fields import Field, FieldHelp, Searchable, contains_text, fields_help
+from mlife.core.query.listing import Listing, counts_by, read_page
 from mlife.core.query.nodes import (
     EVERYTHING,
     And,
@@ -39,6 +40,7 @@ __all__ = [
     "Exact",
     "Field",
     "FieldHelp",
+    "Listing",
     "Missing",
     "Node",
     "Not",
@@ -57,11 +59,13 @@ __all__ = [
     "compile_query",
     "complete",
     "contains_text",
+    "counts_by",
     "fields_help",
     "moment_text",
     "narrow",
     "page",
     "parse",
+    "read_page",
     "read_sort",
     "starts_with",
     "terms_of",

@@ -8,11 +8,11 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from mlife.core.query import QueryError
 from mlife.data import views
-from mlife.data.pages.shown import Hands, asked_wrongly, charts, most_of, statistics_json, tabs, the_document, thumbnail
+from mlife.data.pages.shown import Hands, charts, most_of, statistics_json, tabs, the_document, thumbnail
 from mlife.data.views import DocumentView, RowView, Statistics
 from mlife.ui import answer, page, selection
+from mlife.ui.lists import asked
 
 router = APIRouter()
 
@@ -22,17 +22,11 @@ def list_documents(
     request: Request, hands: Hands, q: str = "", sort: str | None = None, after: str | None = None, limit: int = 50
 ) -> Response:
     """Documents (tables of labelled files), and what the rows of all that match are made of."""
-    error = None
     now = hands.home.do.clock.now()
+    ask = asked(request, q, views.searchable_documents, now)
     with hands.read() as read:
-        try:
-            found = views.document_page(read, q, now=now, sort=sort, after=after, limit=limit)
-        except QueryError as e:
-            error, q_used = asked_wrongly(request, e), ""
-            found = views.document_page(read, "", now=now, limit=limit)
-        else:
-            q_used = q
-        statistics = views.analyse(read, views.rows_in_documents(q_used, now))
+        found = views.document_page(read, ask.readable, now=now, sort=sort, after=after, limit=limit)
+        statistics = views.analyse(read, views.rows_in_documents(ask.readable, now))
         waiting = views.requests_for(read, state="open")[:3]
         position = read.position
     data = {
@@ -47,13 +41,13 @@ def list_documents(
         request,
         "data/documents.html",
         data,
-        q=q,
-        error=error,
+        q=ask.q,
+        error=ask.error,
         shown=found.items,
         tabs=tabs("Documents"),
         waiting=waiting,
-        most=most_of(request, statistics, q_used),
-        charts=charts(request, statistics, q_used, {"class": "class", "type": "type"}),
+        most=most_of(request, statistics, ask.readable),
+        charts=charts(request, statistics, ask.readable, {"class": "class", "type": "type"}),
         searching=bool(q.strip()),
     )
 
@@ -70,18 +64,12 @@ def show_document(
     view: str = "table",
 ) -> Response:
     """One document: its rows that match, what they are made of, and the form that groups them."""
-    error = None
     now = hands.home.do.clock.now()
     with hands.read() as read:
         head = the_document(read, document_id)
-        try:
-            found = views.row_page(read, [head], q, now=now, sort=sort, after=after, limit=limit)
-        except QueryError as e:
-            error, q_used = asked_wrongly(request, e), ""
-            found = views.row_page(read, [head], "", now=now, limit=limit)
-        else:
-            q_used = q
-        statistics = views.analyse(read, views.rows_condition([head], q_used, now))
+        ask = asked(request, q, views.searchable_rows(head.columns), now)
+        found = views.row_page(read, [head], ask.readable, now=now, sort=sort, after=after, limit=limit)
+        statistics = views.analyse(read, views.rows_condition([head], ask.readable, now))
         groups = views.groups_of_document(read, document_id)
         position = read.position
     data = {
@@ -98,16 +86,16 @@ def show_document(
         request,
         "data/document.html",
         data,
-        q=q,
-        error=error,
+        q=ask.q,
+        error=ask.error,
         head=head,
         shown=found.items,
         used_in=groups,
         view=view,
         selected=selection(request),
-        most=most_of(request, statistics, q_used),
+        most=most_of(request, statistics, ask.readable),
         columns=columns_of(head),
-        charts=charts(request, statistics, q_used, {"class": "class", "type": "type"}),
+        charts=charts(request, statistics, ask.readable, {"class": "class", "type": "type"}),
         thumbnail=thumbnail,
         next_step=_next(head, statistics, grouped=bool(groups)),
     )

@@ -16,13 +16,13 @@ from starlette.responses import Response, StreamingResponse
 
 from mlife.core.errors import NotFound
 from mlife.core.projection import Reader
-from mlife.core.query import QueryError
 from mlife.data import views
 from mlife.data.images import images_of
-from mlife.data.pages.shown import Hands, asked_wrongly, cache_of, tabs
+from mlife.data.pages.shown import Hands, cache_of, tabs
 from mlife.data.views import FileView
 from mlife.ui import answer, page
 from mlife.ui.doing import Doing
+from mlife.ui.lists import asked
 
 router = APIRouter()
 FOREVER = "private, max-age=31536000, immutable"
@@ -36,14 +36,10 @@ def list_files(
     request: Request, hands: Hands, q: str = "", sort: str | None = None, after: str | None = None, limit: int = 60
 ) -> Response:
     """Stored files, the last stored first."""
-    error = None
     now = hands.home.do.clock.now()
+    ask = asked(request, q, views.searchable_files, now)
     with hands.read() as read:
-        try:
-            found = views.file_page(read, q, now=now, sort=sort, after=after, limit=limit)
-        except QueryError as e:
-            error = asked_wrongly(request, e)
-            found = views.file_page(read, "", now=now, limit=limit)
+        found = views.file_page(read, ask.readable, now=now, sort=sort, after=after, limit=limit)
         count, size = views.stored_bytes(read)
         position = read.position
     data = {
@@ -57,8 +53,8 @@ def list_files(
         request,
         "data/files.html",
         data,
-        q=q,
-        error=error,
+        q=ask.q,
+        error=ask.error,
         shown=found.items,
         count=count,
         size=size,

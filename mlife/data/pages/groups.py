@@ -8,19 +8,19 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from mlife.core.errors import Invalid, NotFound
 from mlife.core.projection import Reader
-from mlife.core.query import QueryError
 from mlife.data import views
 from mlife.data.analysis import balance
 from mlife.data.intake import Grouped, Selection
-from mlife.data.pages.shown import Hands, asked_wrongly, intake_of, listed, said_in, tabs, thumbnail
+from mlife.data.pages.shown import Hands, intake_of, tabs, thumbnail
 from mlife.data.views import GroupView
 from mlife.ui import Bar, answer, distribution, page, see
 from mlife.ui.doing import Doing
+from mlife.ui.lists import asked
+from mlife.ui.said import Said, is_form, listed
 
 router = APIRouter()
 ROWS_SHOWN = 60
@@ -31,14 +31,10 @@ def list_groups(
     request: Request, hands: Hands, q: str = "", sort: str | None = None, after: str | None = None, limit: int = 50
 ) -> Response:
     """Groups, the last sealed first."""
-    error = None
     now = hands.home.do.clock.now()
+    ask = asked(request, q, views.searchable_groups, now)
     with hands.read() as read:
-        try:
-            found = views.group_page(read, q, now=now, sort=sort, after=after, limit=limit)
-        except QueryError as e:
-            error = asked_wrongly(request, e)
-            found = views.group_page(read, "", now=now, limit=limit)
+        found = views.group_page(read, ask.readable, now=now, sort=sort, after=after, limit=limit)
         position = read.position
     data = {
         "groups": [asdict(g) for g in found.items],
@@ -51,8 +47,8 @@ def list_groups(
         request,
         "data/groups.html",
         data,
-        q=q,
-        error=error,
+        q=ask.q,
+        error=ask.error,
         shown=found.items,
         tabs=tabs("Groups"),
         rows=sum(g.rows for g in found.items),
@@ -97,16 +93,15 @@ def list_group_rows(group_id: str, hands: Hands, after: int = 0, limit: int = 1_
 
 @router.post("/api/v1/groups", response_model=None)
 @router.post("/groups", response_model=None, include_in_schema=False)
-async def group_items(request: Request, hands: Hands) -> Response:
+def group_items(request: Request, hands: Hands, said: Said) -> Response:
     """
     Group Items: freeze rows of documents as a `training`, `validation` or `testing` set; its draft task gets a Task ID.
 
     name, purpose, documents, q (which rows) or numbers, per_class, limit, part (`0..0.8`), seed, without_leaks, system,
     function, iteration_id. Refused rows are told with where they are used.
     """
-    said, is_form = await said_in(request)
-    told = await run_in_threadpool(_group, hands, said)
-    if not is_form:
+    told = _group(hands, said)
+    if not is_form(request):
         return JSONResponse(told.as_json())
     g = told.group
     left = f", {g.left_out:,} left out by the leakage guard" if g.left_out else ""

@@ -7,20 +7,20 @@ from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from mlife.core.command import Done
 from mlife.core.errors import Invalid, NotFound
 from mlife.core.projection import Reader
-from mlife.core.query import QueryError
 from mlife.data import views
 from mlife.data.commands import close_request, request_collection
 from mlife.data.events import CollectionRequested
-from mlife.data.pages.shown import Hands, asked_wrongly, said_in, tabs
+from mlife.data.pages.shown import Hands, tabs
 from mlife.data.views import RequestView
 from mlife.ui import answer, page, see
 from mlife.ui.doing import Doing
+from mlife.ui.lists import asked
+from mlife.ui.said import Said, is_form
 
 router = APIRouter()
 
@@ -30,14 +30,10 @@ def list_requests(
     request: Request, hands: Hands, q: str = "", sort: str | None = None, after: str | None = None, limit: int = 50
 ) -> Response:
     """Collection requests, the last made first."""
-    error = None
     now = hands.home.do.clock.now()
+    ask = asked(request, q, views.searchable_requests, now)
     with hands.read() as read:
-        try:
-            found = views.request_page(read, q, now=now, sort=sort, after=after, limit=limit)
-        except QueryError as e:
-            error = asked_wrongly(request, e)
-            found = views.request_page(read, "", now=now, limit=limit)
+        found = views.request_page(read, ask.readable, now=now, sort=sort, after=after, limit=limit)
         waiting = views.open_requests(read)
         position = read.position
     data = {
@@ -48,7 +44,14 @@ def list_requests(
         "position": position,
     }
     return answer(
-        request, "data/requests.html", data, q=q, error=error, shown=found.items, waiting=waiting, tabs=tabs("Requests")
+        request,
+        "data/requests.html",
+        data,
+        q=ask.q,
+        error=ask.error,
+        shown=found.items,
+        waiting=waiting,
+        tabs=tabs("Requests"),
     )
 
 
@@ -72,12 +75,11 @@ def as_json(found: RequestView) -> dict[str, Any]:
 
 @router.post("/api/v1/requests", response_model=None)
 @router.post("/requests", response_model=None, include_in_schema=False)
-async def open_request(request: Request, hands: Hands) -> Response:
+def open_request(request: Request, hands: Hands, said: Said) -> Response:
     """Ask for data: system, function, what (in words), wanted (`{"9": 40, "4": 40}`), cause_id, iteration_id."""
-    said, is_form = await said_in(request)
-    done = await run_in_threadpool(_open, hands, said)
+    done = _open(hands, said)
     made = done.first(CollectionRequested)
-    if not is_form:
+    if not is_form(request):
         return JSONResponse({"position": done.position, "request_id": made.request_id})
     where = f"/requests/{made.request_id}?min_position={done.position}"
     return see(where, f"{sum(made.wanted.values()):,} rows are asked for")
@@ -110,19 +112,17 @@ def wanted_of(said: Any) -> dict[str, int]:
 
 @router.post("/api/v1/requests/{request_id}/close", response_model=None)
 @router.post("/requests/{request_id}/close", response_model=None, include_in_schema=False)
-async def end_request(request: Request, request_id: str, hands: Hands) -> Response:
+def end_request(request: Request, request_id: str, hands: Hands, said: Said) -> Response:
     """Nothing more is wanted: `complete` (default true), or given up; a `note`."""
-    said, is_form = await said_in(request)
     complete = said.get("complete", True) not in (False, "false", "no", "0")
-    done = await run_in_threadpool(
-        hands.edit,
+    done = hands.edit(
         f"request/{request_id}",
         close_request,
         request_id=request_id,
         complete=complete,
         note=str(said.get("note") or ""),
     )
-    if not is_form:
+    if not is_form(request):
         return JSONResponse({"position": done.position, "request_id": request_id})
     return see(f"/requests/{request_id}?min_position={done.position}", "Closed as complete" if complete else "Given up")
 

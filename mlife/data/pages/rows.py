@@ -6,7 +6,6 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from mlife.core.errors import Invalid, NotFound, Refused
@@ -15,9 +14,10 @@ from mlife.data.commands import remove_rows
 from mlife.data.formats import MEDIA_TYPES, Form, form_of
 from mlife.data.pages.documents import row_json
 from mlife.data.pages.files import disposition
-from mlife.data.pages.shown import Hands, intake_of, listed, said_in, the_document, thumbnail
+from mlife.data.pages.shown import Hands, intake_of, the_document, thumbnail
 from mlife.ui import answer, page, see
 from mlife.ui.doing import Doing
+from mlife.ui.said import Said, is_form, listed
 
 router = APIRouter()
 
@@ -89,24 +89,24 @@ def show_row(request: Request, document_id: str, number: int, hands: Hands) -> R
 
 @router.post("/api/v1/documents/{document_id}/remove-rows", response_model=None)
 @router.post("/documents/{document_id}/remove-rows", response_model=None, include_in_schema=False)
-async def take_out(request: Request, document_id: str, hands: Hands) -> Response:
+def take_out(request: Request, document_id: str, hands: Hands, said: Said) -> Response:
     """
     Take rows out, by `numbers` or by a query `q`, with a `reason`; groups keep what they froze.
 
     Honours `If-Match` with the document's version.
     """
-    said, is_form = await said_in(request)
-    told = await run_in_threadpool(_take_out, hands, document_id, said, is_form=is_form)
-    if not is_form:
+    from_page = is_form(request)
+    told = _take_out(hands, document_id, said, from_page=from_page)
+    if not from_page:
         return JSONResponse(told)
     where = f"/documents/{document_id}?min_position={told['position']}"
     return see(where, f"{told['removed']:,} rows removed; groups keep what they froze")
 
 
-def _take_out(hands: Doing, document_id: str, said: dict[str, Any], *, is_form: bool) -> dict[str, Any]:
+def _take_out(hands: Doing, document_id: str, said: dict[str, Any], *, from_page: bool) -> dict[str, Any]:
     chosen = listed(said.get("numbers") or said.get("selected"))
     query = str(said.get("q") or "")
-    if is_form and not chosen:  # the form has the page's query in it: it must not stand for a selection
+    if from_page and not chosen:  # the form has the page's query in it: it must not stand for a selection
         raise Refused("no row is selected", remedy="select rows, or all that match, then remove them")
     numbers = _numbers(chosen)
     if "*" in chosen or (query and not numbers):

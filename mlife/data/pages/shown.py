@@ -1,4 +1,4 @@
-"""What pages of data share: who acts, bodies of requests, where things are, charts and sentences."""
+"""What pages of data share: who acts, where things are, charts and sentences."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 from fastapi import Depends, Request
-from starlette.datastructures import FormData, UploadFile
 
-from mlife.core.errors import Invalid, NotFound
+from mlife.core.errors import NotFound
 from mlife.core.projection import Reader
-from mlife.core.query import QueryError, narrow
+from mlife.core.query import narrow
 from mlife.data import views
 from mlife.data.intake import DataIntake
 from mlife.data.views import DocumentView, Statistics
@@ -22,8 +20,6 @@ from mlife.ui.doing import Doing, doing
 
 Hands = Annotated[Doing, Depends(doing)]
 JSON = dict[str, Any]
-MOST_BODY = 64 << 20
-"""Bytes of a JSON body."""
 SHOWN_BARS = 12
 ROOMS = (("Documents", "/documents"), ("Groups", "/groups"), ("Requests", "/requests"), ("Files", "/files"))
 
@@ -60,70 +56,6 @@ def the_document(read: Reader, document_id: str) -> DocumentView:
     if found is None:
         raise NotFound(f"there is no document {document_id}", remedy="look for it in the list of documents")
     return found
-
-
-def asked_wrongly(request: Request, error: QueryError) -> tuple[str, int]:
-    """
-    A query's fault as the search box shows it: words, and the place.
-
-    Raises:
-        QueryError: a program asked, or the fault is not in the query.
-    """
-    if request.url.path.startswith("/api/") or error.part != "query":
-        raise error
-    return f"{error.problem}. {error.expected}", error.position
-
-
-# ── bodies ───────────────────────────────────────────────────────────────────────────────────────
-
-
-async def said_in(request: Request) -> tuple[JSON, bool]:
-    """
-    What a request says, as JSON or as a form; and whether it was a form, that is, whether a person asks.
-
-    Raises:
-        Invalid: the body is neither, or too large.
-    """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind in {"application/x-www-form-urlencoded", "multipart/form-data"}:
-        async with request.form(max_files=0, max_fields=20_000) as form:
-            return _plain_form(form), True
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BODY:
-            raise Invalid(f"the body has more than {MOST_BODY:,} bytes", remedy="send less at a time")
-    if not body:
-        return {}, False
-    try:
-        said = orjson.loads(bytes(body))
-    except orjson.JSONDecodeError as e:
-        raise Invalid(f"the body is no JSON: {e}", remedy="send one JSON object") from e
-    if not isinstance(said, dict):
-        raise Invalid("the body is no JSON object", remedy='send one JSON object, {"name": …}')
-    return said, False
-
-
-def _plain_form(form: FormData) -> JSON:
-    """Each field that was filled in; a field that is there several times is a list."""
-    said: JSON = {}
-    for name in form:
-        values = [v for v in form.getlist(name) if not isinstance(v, UploadFile) and v.strip()]
-        if values:
-            said[name] = values if len(values) > 1 else values[0]
-    return said
-
-
-def listed(value: Any) -> list[str]:
-    """One or several values, also comma-separated, as a list."""
-    if value is None:
-        return []
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return [str(v) for v in value]
-
-
-# ── what is shown ────────────────────────────────────────────────────────────────────────────────
 
 
 def statistics_json(of: Statistics) -> JSON:

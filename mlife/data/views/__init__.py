@@ -52,7 +52,6 @@ from mlife.data.views.groups import (
     groups_of_document,
 )
 from mlife.data.views.groups import group_rows_of as group_rows
-from mlife.data.views.listing import Listing
 from mlife.data.views.searching import (
     searchable_documents,
     searchable_files,
@@ -69,7 +68,6 @@ __all__ = [
     "FileView",
     "GroupRow",
     "GroupView",
-    "Listing",
     "PinnedRow",
     "RequestView",
     "RowView",

@@ -9,9 +9,8 @@ from datetime import datetime
 from sqlalchemy import func, select
 
 from mlife.core.projection import Reader
-from mlife.core.query import page
+from mlife.core.query import Listing, page, read_page
 from mlife.core.tables import AnyRow
-from mlife.data.views.listing import Listing
 from mlife.data.views.searching import searchable_requests
 from mlife.data.views.tables import documents, request_classes, request_documents, requests
 
@@ -87,9 +86,7 @@ def request_page(
 ) -> Listing[RequestView]:
     """A page of the requests that *q* finds."""
     asked = page(select(*_HEAD), searchable_requests, q, now=now, sort=sort, after=after, limit=limit)
-    cut = asked.cut(read.all(asked.select))
-    total = read.value(select(func.count()).select_from(requests).where(asked.condition))
-    return Listing(_with_progress(read, cut.items), cut.after, cut.before, total)
+    return read_page(read, asked, lambda heads: _with_progress(read, heads), among=requests)
 
 
 def requests_for(

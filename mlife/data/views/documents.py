@@ -10,9 +10,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, select
 
 from mlife.core.projection import Reader
-from mlife.core.query import compile_query, page, parse
+from mlife.core.query import Listing, compile_query, page, parse, read_page
 from mlife.core.tables import AnyRow
-from mlife.data.views.listing import Listing
 from mlife.data.views.searching import searchable_documents, searchable_rows
 from mlife.data.views.tables import documents, files, rows
 
@@ -105,9 +104,7 @@ def document_page(
 ) -> Listing[DocumentView]:
     """A page of the documents that *q* finds."""
     asked = page(select(*_HEAD), searchable_documents, q, now=now, sort=sort, after=after, limit=limit)
-    cut = asked.cut(read.all(asked.select))
-    total = read.value(select(func.count()).select_from(documents).where(asked.condition))
-    return Listing([DocumentView(*r[: len(_HEAD)]) for r in cut.items], cut.after, cut.before, total)
+    return read_page(read, asked, lambda heads: [DocumentView(*r[: len(_HEAD)]) for r in heads], among=documents)
 
 
 def rows_in_documents(q: str, now: datetime) -> ColumnElement[bool]:
@@ -146,12 +143,9 @@ def row_page(
 ) -> Listing[RowView]:
     """A page of the rows of *heads* that *q* finds."""
     free = {name: kind for head in heads for name, kind in head.columns.items()}
-    statement = _rows().where(rows.c.document_id.in_([h.document_id for h in heads]))
-    asked = page(statement, searchable_rows(free), q, now=now, sort=sort, after=after, limit=limit)
-    cut = asked.cut(read.all(asked.select))
-    condition = and_(rows.c.document_id.in_([h.document_id for h in heads]), asked.condition)
-    total = read.value(select(func.count()).select_from(rows).where(condition))
-    return Listing([_row(r) for r in cut.items], cut.after, cut.before, total)
+    theirs = rows.c.document_id.in_([h.document_id for h in heads])
+    asked = page(_rows().where(theirs), searchable_rows(free), q, now=now, sort=sort, after=after, limit=limit)
+    return read_page(read, asked, lambda found: [_row(r) for r in found], among=rows, where=theirs)
 
 
 def row(read: Reader, document_id: str, number: int) -> RowView | None:

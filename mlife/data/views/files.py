@@ -11,10 +11,9 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import func, select
 
 from mlife.core.projection import Reader
-from mlife.core.query import page
+from mlife.core.query import Listing, page, read_page
 from mlife.core.tables import AnyRow
 from mlife.data.leakage import Use, UseKind
-from mlife.data.views.listing import Listing
 from mlife.data.views.searching import searchable_files
 from mlife.data.views.tables import documents, files, group_rows, groups, rows, uses
 
@@ -82,9 +81,7 @@ def file_page(
 ) -> Listing[FileView]:
     """A page of the files that *q* finds."""
     asked = page(select(*_COLUMNS), searchable_files, q, now=now, sort=sort, after=after, limit=limit)
-    cut = asked.cut(read.all(asked.select))
-    total = read.value(select(func.count()).select_from(files).where(asked.condition))
-    return Listing([_file(r) for r in cut.items], cut.after, cut.before, total)
+    return read_page(read, asked, lambda found: [_file(r) for r in found], among=files)
 
 
 def stored_bytes(read: Reader) -> tuple[int, int]:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from mlife.core.projection import Reader
-from mlife.core.query import page
+from mlife.core.query import Listing, page, read_page
 from mlife.core.tables import AnyRow
-from mlife.data.views.listing import Listing
 from mlife.data.views.searching import searchable_groups
 from mlife.data.views.tables import files, group_rows, groups
 
@@ -97,9 +96,7 @@ def group_page(
 ) -> Listing[GroupView]:
     """A page of the groups that *q* finds."""
     asked = page(select(*_HEAD), searchable_groups, q, now=now, sort=sort, after=after, limit=limit)
-    cut = asked.cut(read.all(asked.select))
-    total = read.value(select(func.count()).select_from(groups).where(asked.condition))
-    return Listing([GroupView(*r[: len(_HEAD)]) for r in cut.items], cut.after, cut.before, total)
+    return read_page(read, asked, lambda rows: [GroupView(*r[: len(_HEAD)]) for r in rows], among=groups)
 
 
 def groups_of_document(read: Reader, document_id: str) -> list[GroupView]:

@@ -8,12 +8,15 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from mlife.core.query import without
 from mlife.serving import views
-from mlife.serving.pages.shown import Hands, asked_list, counts_of, history_of, the_deployment
+from mlife.serving.pages.shown import Hands, in_words, the_deployment
 from mlife.ui import answer, page
+from mlife.ui.lists import asked, facet_links
+from mlife.ui.timeline import history_of
 
 router = APIRouter(tags=["deployments"])
-FACETS = {"State": "state", "Target": "target", "Function": "function"}
+FACETS = ("state", "target", "function")
 
 
 @page(router, "/deployments")
@@ -27,33 +30,30 @@ def list_deployments(
 ) -> Response:
     """Deployments that the query asks for, the newest first, and what answers now."""
     now = hands.home.do.clock.now()
-    asked = asked_list(
-        request, lambda text: views.deployment_page(text, now=now, sort=sort, after=after, limit=limit), q
-    )
+    ask = asked(request, q, views.DEPLOYMENTS, now)
     with hands.read() as read:
-        cut, found = views.deployment_slice(read, asked.page)
-        total = views.count_deployments(read, asked.page.condition)
-        facets = asked.facets(request, FACETS, lambda name, among: views.deployments_by(read, name, among))
+        found = views.deployment_page(read, ask.readable, now=now, sort=sort, after=after, limit=limit)
+        facets = {name: views.deployments_by(read, name, without(ask.readable, name), now=now) for name in FACETS}
         slots = views.answering(read)
         position = read.position
     data = {
-        "deployments": [asdict(d) for d in found],
+        "deployments": [asdict(d) for d in found.items],
         "answering": [asdict(s) for s in slots],
-        "total": total,
-        "after": cut.after,
-        "before": cut.before,
-        "facets": counts_of(facets),
+        "total": found.total,
+        "after": found.after,
+        "before": found.before,
+        "facets": {name: dict(counts) for name, counts in facets.items()},
         "position": position,
     }
     return answer(
         request,
         "serving/deployments.html",
         data,
-        q=q,
-        error=asked.error,
-        shown=found,
+        q=ask.q,
+        error=ask.error,
+        shown=found.items,
         slots=slots,
-        facet_groups=facets,
+        facet_groups=facet_links(request, ask.readable, facets, views.DEPLOYMENTS),
     )
 
 
@@ -77,7 +77,7 @@ def show_deployment(request: Request, hands: Hands, deployment_id: str) -> Respo
         now=now[0] if now else None,
         badcases=sorted(d.badcases.items(), key=lambda b: (("failing", "unproven", "fixed").index(b[1]), b[0])),
         titles={b["badcase_id"]: b["title"] for v in verdicts.values() if v for b in v.badcases},
-        history=history_of(hands, f"deployment/{deployment_id}"),
+        history=history_of(hands, f"deployment/{deployment_id}", say=in_words),
     )
 
 

@@ -9,21 +9,22 @@ from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from mlife.core.errors import NotFound
+from mlife.core.query import without
 from mlife.serving import views
 from mlife.serving.commands import LOCAL
 from mlife.serving.pages.shown import (
     Hands,
-    asked_list,
     badcases_chart,
-    counts_of,
-    history_of,
+    in_words,
     sets_chart,
     the_model,
 )
 from mlife.ui import answer, page
+from mlife.ui.lists import asked, facet_links
+from mlife.ui.timeline import history_of
 
 router = APIRouter(tags=["models"])
-FACETS = {"Gate": "gate", "Function": "function", "Origin": "origin"}
+FACETS = ("gate", "function", "origin")
 
 
 @page(router, "/models")
@@ -37,28 +38,27 @@ def list_models(
 ) -> Response:
     """Models that the query asks for, the newest first, with counts by gate, function and origin."""
     now = hands.home.do.clock.now()
-    asked = asked_list(request, lambda text: views.model_page(text, now=now, sort=sort, after=after, limit=limit), q)
+    ask = asked(request, q, views.MODELS, now)
     with hands.read() as read:
-        cut, found = views.model_slice(read, asked.page)
-        total = views.count_models(read, asked.page.condition)
-        facets = asked.facets(request, FACETS, lambda name, among: views.models_by(read, name, among))
+        found = views.model_page(read, ask.readable, now=now, sort=sort, after=after, limit=limit)
+        facets = {name: views.models_by(read, name, without(ask.readable, name), now=now) for name in FACETS}
         position = read.position
     data = {
-        "models": [asdict(m) for m in found],
-        "total": total,
-        "after": cut.after,
-        "before": cut.before,
-        "facets": counts_of(facets),
+        "models": [asdict(m) for m in found.items],
+        "total": found.total,
+        "after": found.after,
+        "before": found.before,
+        "facets": {name: dict(counts) for name, counts in facets.items()},
         "position": position,
     }
     return answer(
         request,
         "serving/models.html",
         data,
-        q=q,
-        error=asked.error,
-        shown=found,
-        facet_groups=facets,
+        q=ask.q,
+        error=ask.error,
+        shown=found.items,
+        facet_groups=facet_links(request, ask.readable, facets, views.MODELS),
     )
 
 
@@ -104,7 +104,7 @@ def show_model(request: Request, hands: Hands, model_id: str) -> Response:
         shipped=deployments,
         active=active,
         target=LOCAL,
-        history=history_of(hands, f"model/{model_id}", f"verdict/{model_id}"),
+        history=history_of(hands, f"model/{model_id}", f"verdict/{model_id}", say=in_words),
     )
 
 

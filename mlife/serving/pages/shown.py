@@ -1,21 +1,19 @@
-"""What pages of models and deployments share: lists, charts, and events in words."""
+"""What pages of models and deployments share: charts, and events in words."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends
 
 from mlife.core.errors import NotFound
-from mlife.core.events import Event, Recorded
+from mlife.core.events import Event
 from mlife.core.judgement import Policy
 from mlife.core.projection import Reader
-from mlife.core.query import Page, QueryError, narrow, parse, without
 from mlife.core.statistics import wilson_interval
 from mlife.serving import views
-from mlife.ui import Interval, comparison, with_query
+from mlife.ui import Interval, comparison
 from mlife.ui.charts import Comparison
 from mlife.ui.doing import Doing, doing
 
@@ -48,66 +46,6 @@ def the_deployment(read: Reader, deployment_id: str) -> views.DeploymentView:
     if found is None:
         raise NotFound(f"there is no deployment {deployment_id}", remedy="look for it in the list of deployments")
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """
-    A list as it was asked for.
-
-    Args:
-        make: a page of the list for a query.
-        q: the query as typed; readable: what of it can be used.
-        error: the message and character of a query that can't be used.
-    """
-
-    make: Callable[[str], Page]
-    page: Page
-    q: str
-    readable: str
-    error: tuple[str, int] | None
-
-    def facets(
-        self, request: Request, names: Mapping[str, str], count: Callable[[str, Any], Sequence[tuple[str, int]]]
-    ) -> dict[str, list[dict[str, Any]]]:
-        """
-        Counts that narrow the list, by title. Each counts as if it alone were free; a value that is on leads back.
-
-        Args:
-            names: title → field.
-            count: values of a field with their counts, among rows of a condition.
-        """
-        groups = {}
-        for title, name in names.items():
-            free = without(self.readable, name)
-            rows = []
-            for word, number in count(name, self.make(free).condition):
-                narrower = narrow(self.readable, name, word)
-                here = narrower == narrow(narrower, name, word) == str(parse(self.readable))
-                href = with_query(request, q=(free if here else narrower) or None)
-                rows.append({"label": word, "count": number, "here": here, "href": href})
-            groups[title] = rows
-        return groups
-
-
-def asked_list(request: Request, make: Callable[[str], Page], q: str) -> Asked:
-    """
-    The page that *q* asks for. People who typed what can't be read see everything, with the mistake marked.
-
-    Raises:
-        QueryError: a program asked, or the sort, the cursor or the limit is at fault.
-    """
-    try:
-        return Asked(make, make(q), q, q, None)
-    except QueryError as e:
-        if request.url.path.startswith("/api/") or e.part != "query":
-            raise
-        return Asked(make, make(""), q, "", (f"{e.problem}. {e.expected}", e.position))
-
-
-def counts_of(groups: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, dict[str, int]]:
-    """Facets for programs: title in lower case → value → count."""
-    return {title.lower(): {r["label"]: r["count"] for r in rows} for title, rows in groups.items()}
 
 
 def sets_chart(verdict: views.VerdictView, policy: Policy) -> Comparison:
@@ -149,27 +87,10 @@ def interval(right: int, size: int, policy: Policy, href: str | None = None, ver
     return Interval(right / size if size else 0.0, low, high, size, href, verdict)
 
 
-def history_of(hands: Doing, *streams: str) -> list[dict[str, Any]]:
-    """The events of *streams* as a timeline draws them, newest first; at most 50."""
-    found = [r for stream in streams for r in hands.ports.store.read_stream(stream)]
-    found.sort(key=lambda r: -r.position)
-    return [
-        {
-            "position": r.position,
-            "word": r.event.declared.name.removeprefix("mlife.").replace(".", " ").replace("_", " "),
-            "text": _in_words(r),
-            "actor": r.draft.actor or "somebody",
-            "at": r.time,
-            "href": f"/events/{r.position}",
-        }
-        for r in found[:50]
-    ]
-
-
-def _in_words(recorded: Recorded[Event]) -> str:
-    e: Any = recorded.event
-    say = _SAYS.get(e.declared.name.removeprefix("mlife."))
-    return say(e) if say else ""
+def in_words(event: Event) -> str:
+    """What an event of a model or a deployment says, in a few words."""
+    say = _SAYS.get(event.declared.name.removeprefix("mlife."))
+    return say(event) if say else ""
 
 
 def _created(e: Any) -> str:

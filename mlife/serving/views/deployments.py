@@ -7,10 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, func, select
+from sqlalchemy import Column, ColumnElement, select
 
 from mlife.core.projection import Reader
-from mlife.core.query import Field, Page, Searchable, Slice, contains_text, page
+from mlife.core.query import (
+    Field,
+    Listing,
+    Searchable,
+    compile_query,
+    contains_text,
+    counts_by,
+    page,
+    parse,
+    read_page,
+)
 from mlife.core.tables import AnyRow
 from mlife.serving.views import tables as t
 
@@ -103,29 +113,16 @@ DEPLOYMENTS = Searchable(
 
 
 def deployment_page(
-    q: str, *, now: datetime, sort: str | None = None, after: str | None = None, limit: int = 50
-) -> Page:
-    """A page of deployments, newest first unless *sort* says otherwise; read it with `deployment_slice`."""
-    return page(select(*_columns()), DEPLOYMENTS, q, now=now, sort=sort, after=after, limit=limit)
+    read: Reader, q: str, *, now: datetime, sort: str | None = None, after: str | None = None, limit: int = 50
+) -> Listing[DeploymentView]:
+    """A page of the deployments that *q* finds, newest first unless *sort* says otherwise."""
+    asked = page(select(*_columns()), DEPLOYMENTS, q, now=now, sort=sort, after=after, limit=limit)
+    return read_page(read, asked, lambda rows: _views(read, rows), among=t.deployments)
 
 
-def deployment_slice(read: Reader, asked: Page) -> tuple[Slice, list[DeploymentView]]:
-    """The page's cursors and deployments."""
-    found = asked.cut(read.all(asked.select))
-    return found, _views(read, found.items)
-
-
-def count_deployments(read: Reader, condition: ColumnElement[bool] | None = None) -> int:
-    """How many deployments there are, or fit."""
-    asked = select(func.count()).select_from(t.deployments)
-    return int(read.value(asked if condition is None else asked.where(condition)))
-
-
-def deployments_by(read: Reader, what: str, condition: ColumnElement[bool]) -> list[tuple[str, int]]:
-    """Counts of deployments that fit, by `state`, `target` or `function`, the most first."""
-    column = t.deployments.c[what]
-    asked = select(column, func.count()).where(condition, column.is_not(None)).group_by(column)
-    return [(str(word), count) for word, count in read.all(asked.order_by(func.count().desc(), column).limit(12))]
+def deployments_by(read: Reader, what: str, q: str, *, now: datetime) -> list[tuple[str, int]]:
+    """Counts of the deployments that *q* finds by `state`, `target` or `function`, the most first."""
+    return counts_by(read, t.deployments.c[what], compile_query(parse(q), DEPLOYMENTS, now))
 
 
 def deployment(read: Reader, deployment_id: str) -> DeploymentView | None:

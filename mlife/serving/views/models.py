@@ -11,7 +11,17 @@ from sqlalchemy import ColumnElement, Select, func, select
 
 from mlife.core.judgement import Policy
 from mlife.core.projection import Reader
-from mlife.core.query import Field, Page, Searchable, Slice, contains_text, page
+from mlife.core.query import (
+    Field,
+    Listing,
+    Searchable,
+    compile_query,
+    contains_text,
+    counts_by,
+    page,
+    parse,
+    read_page,
+)
 from mlife.core.tables import AnyRow
 from mlife.serving.states import DEFAULT_POLICY
 from mlife.serving.views import tables as t
@@ -146,28 +156,22 @@ MODELS = Searchable(
 )
 
 
-def model_page(q: str, *, now: datetime, sort: str | None = None, after: str | None = None, limit: int = 50) -> Page:
-    """A page of models, newest first unless *sort* says otherwise; read it with `model_slice`."""
-    return page(select(*t.models.c), MODELS, q, now=now, sort=sort, after=after, limit=limit)
+def model_page(
+    read: Reader, q: str, *, now: datetime, sort: str | None = None, after: str | None = None, limit: int = 50
+) -> Listing[ModelView]:
+    """A page of the models that *q* finds, newest first unless *sort* says otherwise."""
+    asked = page(select(*t.models.c), MODELS, q, now=now, sort=sort, after=after, limit=limit)
+    return read_page(read, asked, lambda rows: _models(read, rows), among=t.models)
 
 
-def model_slice(read: Reader, asked: Page) -> tuple[Slice, list[ModelView]]:
-    """The page's cursors and models."""
-    found = asked.cut(read.all(asked.select))
-    return found, _models(read, found.items)
+def count_models(read: Reader) -> int:
+    """How many models there are."""
+    return int(read.value(select(func.count()).select_from(t.models)))
 
 
-def count_models(read: Reader, condition: ColumnElement[bool] | None = None) -> int:
-    """How many models there are, or fit."""
-    asked = select(func.count()).select_from(t.models)
-    return int(read.value(asked if condition is None else asked.where(condition)))
-
-
-def models_by(read: Reader, what: str, condition: ColumnElement[bool]) -> list[tuple[str, int]]:
-    """Counts of models that fit, by `gate`, `function` or `origin`, the most first."""
-    column = t.models.c[what]
-    asked = select(column, func.count()).where(condition, column.is_not(None)).group_by(column)
-    return [(str(row[0]), row[1]) for row in read.all(asked.order_by(func.count().desc(), column).limit(12))]
+def models_by(read: Reader, what: str, q: str, *, now: datetime) -> list[tuple[str, int]]:
+    """Counts of the models that *q* finds by `gate`, `function` or `origin`, the most first."""
+    return counts_by(read, t.models.c[what], compile_query(parse(q), MODELS, now))
 
 
 def model(read: Reader, model_id: str) -> ModelView | None:

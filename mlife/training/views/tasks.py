@@ -11,7 +11,17 @@ import orjson
 from sqlalchemy import func, literal, or_, select, tuple_
 
 from mlife.core.projection import Reader
-from mlife.core.query import Field, Page, Searchable, Slice, contains_text, page
+from mlife.core.query import (
+    Field,
+    Listing,
+    Searchable,
+    compile_query,
+    contains_text,
+    counts_by,
+    page,
+    parse,
+    read_page,
+)
 from mlife.core.tables import AnyRow
 from mlife.training.views.tables import (
     task_deployed,
@@ -132,36 +142,17 @@ tasks_search = Searchable(
 )
 
 
-def tasks_page(
-    query: str, *, now: datetime, sort: str | None = None, after: str | None = None, limit: int = 50
-) -> Page:
-    """
-    A page of tasks to be read with `tasks`.
-
-    Raises:
-        QueryError: the query, sort or cursor can't be used.
-    """
-    return page(select(task_rows), tasks_search, query, now=now, sort=sort, after=after, limit=limit)
+def task_page(
+    read: Reader, q: str, *, now: datetime, sort: str | None = None, after: str | None = None, limit: int = 50
+) -> Listing[TaskView]:
+    """A page of the tasks that *q* finds (without their files), the last changed first unless *sort* says otherwise."""
+    asked = page(select(task_rows), tasks_search, q, now=now, sort=sort, after=after, limit=limit)
+    return read_page(read, asked, lambda rows: [_view(row, {}) for row in rows], among=task_rows)
 
 
-def tasks(read: Reader, asked: Page) -> tuple[Slice, list[TaskView], int]:
-    """The slice, its tasks (without their files), and how many match in all."""
-    cut = asked.cut(read.all(asked.select))
-    total = read.value(select(func.count()).select_from(task_rows).where(asked.condition))
-    return cut, [_view(row, {}) for row in cut.items], int(total)
-
-
-def count_by(read: Reader, asked: Page, what: str) -> list[tuple[str, int]]:
-    """How many tasks that match have each value of column *what* (`state`, `kind`, `function`), the most first."""
-    column = task_rows.c[what]
-    counted = func.count()
-    rows = read.all(
-        select(column, counted)
-        .where(asked.condition, column.is_not(None))
-        .group_by(column)
-        .order_by(counted.desc(), column)
-    )
-    return [(row[0], row[1]) for row in rows]
+def tasks_by(read: Reader, what: str, q: str, *, now: datetime) -> list[tuple[str, int]]:
+    """Counts of the tasks that *q* finds by `state`, `kind` or `function`, the most first."""
+    return counts_by(read, task_rows.c[what], compile_query(parse(q), tasks_search, now))
 
 
 def task(read: Reader, task_id: str) -> TaskView | None:
