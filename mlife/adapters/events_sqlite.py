@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlife.adapters.events_sqlite_judge import Judge, head, look_up, slices
-from mlife.adapters.sqlite_file import Readers, connect, flocked, insert_many, opened, translated
+from mlife.adapters.sqlite_file import Readers, askable, connect, flocked, insert_many, opened, translated
 from mlife.core.errors import Conflict, HomeUnusable, Invalid, Unavailable
 from mlife.core.events import Draft, Event, Recorded, registry
 from mlife.core.folding import without_gc
@@ -260,7 +260,7 @@ class SqliteEventStore:
             return db
 
     def _rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
-        with self._readers.lent() as db:
+        with self._readers.lent() as db, askable():
             return db.execute(sql, values).fetchall()
 
     def head(self) -> int:

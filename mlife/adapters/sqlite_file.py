@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from mlife.core.errors import HomeUnusable, MLifeError, Unavailable
+from mlife.core.errors import HomeUnusable, Invalid, MLifeError, Unavailable, shortened
 
 DISK_FAULTS: Final = {
     sqlite3.SQLITE_PERM,
@@ -149,6 +149,17 @@ def explained(path: Path, fault: BaseException) -> MLifeError | None:
     return HomeUnusable(
         f"{path} can't be written ({fault})", remedy="make it writable for this user, or choose another --home"
     )
+
+
+@contextmanager
+def askable() -> Iterator[None]:
+    """Around a question: a number or a text that no column can hold is the asker's to mend, whichever door it took."""
+    try:
+        yield
+    except OverflowError as fault:
+        raise Invalid("a number that was asked for has more than 64 bits", remedy="ask for a smaller one") from fault
+    except UnicodeEncodeError as fault:
+        raise Invalid(f"{shortened(fault.object)!r} is no valid text", remedy="write it as UTF-8") from fault
 
 
 ROWS_AT_ONCE: Final = 256

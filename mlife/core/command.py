@@ -166,11 +166,11 @@ class Executor:
         """The same executor for another actor, source, correlation or time."""
         return replace(self, envelope=replace(self.envelope, **changes))
 
-    def __call__(self, decide: Decision[P], *args: P.args, **input: P.kwargs) -> Done:
+    def __call__(self, decide: Decision[P], /, *args: P.args, **input: P.kwargs) -> Done:
         """Carry out a command once, under a key of its own."""
         return self.under(uuid.uuid4().hex, decide, *args, **input)
 
-    def under(self, key: str, decide: Decision[P], *args: P.args, **input: P.kwargs) -> Done:
+    def under(self, key: str, decide: Decision[P], /, *args: P.args, **input: P.kwargs) -> Done:
         """
         Carry out a command under the idempotency *key*: the second time, the first result is the answer.
 
@@ -182,7 +182,7 @@ class Executor:
         return self.expecting({}, key, decide, *args, **input)
 
     def expecting(
-        self, versions: Mapping[str, int], key: str, decide: Decision[P], *args: P.args, **input: P.kwargs
+        self, versions: Mapping[str, int], key: str, decide: Decision[P], /, *args: P.args, **input: P.kwargs
     ) -> Done:
         """As `under`, but refuse with Conflict unless each stream in *versions* is at that version (`If-Match`)."""
         before = self._known(key)

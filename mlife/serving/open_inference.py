@@ -91,7 +91,7 @@ def _read_tensor(tensor: JSON, raw: memoryview) -> tuple[tuple[bytes, ...] | Non
         raise Invalid(f"the input's shape is {shortened(shape)}", remedy="give a list of whole numbers, e.g. [1, 64]")
     if shape[0] > MOST_ROWS or math.prod(shape) > MOST_NUMBERS:
         raise Invalid(f"an input of shape {shape} is too large", remedy=f"send at most {MOST_ROWS} rows at a time")
-    size = (tensor.get("parameters") or {}).get("binary_data_size")
+    size = _parameters(tensor, "the input's").get("binary_data_size")
     if size is not None and (type(size) is not int or size != len(raw)):
         raise Invalid(f"binary_data_size is {shortened(size)}, and {len(raw)} bytes follow the JSON")
     if kind == "BYTES":
@@ -99,7 +99,7 @@ def _read_tensor(tensor: JSON, raw: memoryview) -> tuple[tuple[bytes, ...] | Non
         if len(found) != math.prod(shape):
             raise Invalid(f"shape {shape} announces {math.prod(shape)} pictures, and {len(found)} came")
         return tuple(found), None
-    if kind not in NUMBERS:
+    if not isinstance(kind, str) or kind not in NUMBERS:
         raise Invalid(f"datatype {shortened(kind)}", remedy=f"send BYTES (pictures) or one of {', '.join(NUMBERS)}")
     return None, _numbers(tensor.get("data"), raw if size is not None else None, NUMBERS[kind], shape)
 
@@ -152,10 +152,17 @@ def _wanted(said: JSON) -> tuple[tuple[str, ...], frozenset[str]]:
     if unknown:
         raise Invalid(f"there is no output {shortened(unknown[0])}", remedy=f"ask for {' or '.join(OUTPUTS)}")
     if not listed:
-        all_binary = bool((said.get("parameters") or {}).get("binary_data_output"))
+        all_binary = bool(_parameters(said, "the request's").get("binary_data_output"))
         return (), frozenset(OUTPUTS if all_binary else ())
-    binary = frozenset(o["name"] for o in listed if (o.get("parameters") or {}).get("binary_data"))
+    binary = frozenset(o["name"] for o in listed if _parameters(o, "an output's").get("binary_data"))
     return tuple(o["name"] for o in listed), binary
+
+
+def _parameters(of: JSON, whose: str) -> JSON:
+    said = of.get("parameters") or {}
+    if not isinstance(said, dict):
+        raise Invalid(f"{whose} parameters are {shortened(said)}", remedy="send an object, or leave them out")
+    return said
 
 
 def write_answer(

@@ -27,6 +27,8 @@ from mlife.core.sealing import Sealer
 P = ParamSpec("P")
 ANYBODY = "somebody"
 """Actor of a request that names none."""
+MOST_DIGITS = 18
+"""Of a position or a version: the log counts in 64 bits."""
 
 
 class Served(Protocol):
@@ -60,11 +62,11 @@ class Doing:
         """The outside world."""
         return self.home.ports
 
-    def do(self, decide: Decision[P], *args: P.args, **input: P.kwargs) -> Done:
+    def do(self, decide: Decision[P], /, *args: P.args, **input: P.kwargs) -> Done:
         """Carry out a command as this request's actor, under its idempotency key."""
         return self.executor.under(self.key or uuid.uuid4().hex, decide, *args, **input)
 
-    def edit(self, stream: str, decide: Decision[P], *args: P.args, **input: P.kwargs) -> Done:
+    def edit(self, stream: str, decide: Decision[P], /, *args: P.args, **input: P.kwargs) -> Done:
         """As `do`, and `If-Match` must name the version that *stream* has."""
         versions = {} if self.expected is None else {stream: self.expected}
         return self.executor.expecting(versions, self.key or uuid.uuid4().hex, decide, *args, **input)
@@ -106,7 +108,7 @@ def _expected(request: Request) -> int | None:
     if tag is None or tag.strip() == "*":
         return None
     digits = tag.strip().removeprefix("W/").strip('"')
-    if not digits.isdecimal():
+    if not digits.isdecimal() or len(digits) > MOST_DIGITS:
         raise _unreadable("If-Match", tag, 'the stream version, as "4"')
     return int(digits)
 
@@ -115,7 +117,7 @@ def _number(request: Request, name: str) -> int | None:
     value = request.query_params.get(name)
     if value is None or value == "":
         return None
-    if not value.isdecimal() or len(value) > 18:
+    if not value.isdecimal() or len(value) > MOST_DIGITS:
         raise _unreadable(name, value, "a position: a whole number, 0 or more")
     return int(value)
 

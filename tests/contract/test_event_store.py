@@ -495,3 +495,13 @@ def test_a_read_only_home_is_said_in_one_sentence(tmp_path: Path) -> None:
     assert out.strip().startswith("507 ")
     assert "can't be written" in out
     assert "make it writable" in out
+
+
+# --- questions that nothing can answer ---
+
+
+def test_a_number_or_text_that_no_column_holds_is_invalid(store: EventStore) -> None:
+    with pytest.raises(Invalid, match="64 bits"):
+        store.read(10**30)
+    with pytest.raises(Invalid, match="no valid text"):
+        store.read_stream("badcase/bc-\udcff")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Column, Float, Integer, MetaData, Table, Text, func, insert, select, update
 
 from mlife.adapters.views_sqlite import SqliteViews
-from mlife.core.errors import Conflict, Misconfigured, Unavailable
+from mlife.core.errors import Conflict, Invalid, Misconfigured, Unavailable
 from mlife.core.events import Event, Recorded
 from mlife.core.projection import Projection, Tx, Views, projections
 from mlife.core.tables import TextIndex, metadata
@@ -157,6 +157,15 @@ def test_a_text_is_found_by_words_and_by_beginnings_and_a_later_text_replaces_it
     for hostile in ('"', "AND", "duck OR", "NEAR(", "a:b", "*", "'; DROP TABLE wares --", ""):
         assert isinstance(found(hostile), list)
     assert len(rows(views)) == 2
+
+
+def test_a_number_or_text_that_no_column_holds_is_invalid(views: Views) -> None:
+    fold(views, lambda tx: tx.insert(wares, [ware("bear", 1)]))
+    for asked, said in ((wares.c.shelf == 10**30, "64 bits"), (wares.c.ware == "\udcff", "no valid text")):
+        with views.read() as read:
+            for ask in (read.all, read.one, read.value):
+                with pytest.raises(Invalid, match=said):
+                    ask(select(wares.c.ware).where(asked))
 
 
 VALUES = st.one_of(st.none(), st.integers(-5, 5))

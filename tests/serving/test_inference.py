@@ -116,6 +116,12 @@ BAD = {
     "fewer pictures": (
         json.dumps({"inputs": [{"shape": [2], "datatype": "BYTES", "data": ["aGVsbG8="]}]}).encode(), "announces 2"
     ),
+    "a type that is a list": (json.dumps(numbers([1, 4], [1] * 4, datatype=["FP32"])).encode(), "datatype"),
+    "parameters of a tensor that are a list": (json.dumps(numbers([1, 4], [1] * 4, parameters=[1])).encode(), "object"),
+    "parameters that are text": (json.dumps(numbers([1, 4], [1] * 4) | {"parameters": "x"}).encode(), "an object"),
+    "parameters of an output": (
+        json.dumps(numbers([1, 4], [1] * 4) | {"outputs": [{"name": "label", "parameters": 5}]}).encode(), "an object"
+    ),
     "unknown output": (json.dumps(numbers([1, 4], [1] * 4) | {"outputs": [{"name": "y"}]}).encode(), "no output y"),
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Executable, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from mlife.adapters.sqlite_file import connect, explained, flocked, opened, translated
+from mlife.adapters.sqlite_file import askable, connect, explained, flocked, opened, translated
 from mlife.adapters.views_sqlite.generations import (
     SCHEMA,
     Names,
@@ -250,15 +250,17 @@ class SqliteReader:
 
     def all(self, statement: Executable) -> Sequence[AnyRow]:
         """See `Reader.all`."""
-        return self._c.execute(statement).all()
+        with askable():
+            return self._c.execute(statement).all()
 
     def one(self, statement: Executable) -> AnyRow | None:
         """See `Reader.one`."""
-        return self._c.execute(statement).first()
+        with askable():
+            return self._c.execute(statement).first()
 
     def value(self, statement: Executable) -> Any:
         """See `Reader.value`."""
-        row = self._c.execute(statement).first()
+        row = self.one(statement)
         return None if row is None else row[0]
 
 
