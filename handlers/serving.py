@@ -85,6 +85,15 @@ def judge_as_asked(fact: Recorded[ModelJudgementAsked], do: Do) -> None:
 def record_the_model_file(fact: Recorded[ModelTrained | ModelAdded], do: Do) -> None:
     """A model's file is one of the store like any other, whoever put it there. Safe to repeat: it is recorded once."""
     e = fact.event
+    md5 = hashlib.md5(usedforsecurity=False)
     with do.ports.blobs.open(e.sha256) as content:
-        md5 = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    do(record_file, sha256=e.sha256, md5=md5, size=e.size, media_type="application/onnx", name=f"{e.name}.onnx")
+        while piece := content.read(1 << 20):
+            md5.update(piece)
+    do(
+        record_file,
+        sha256=e.sha256,
+        md5=md5.hexdigest(),
+        size=e.size,
+        media_type="application/onnx",
+        name=f"{e.name}.onnx",
+    )

@@ -38,7 +38,7 @@ def with_home(run: Callable[Concatenate[Home, P], R]) -> Callable[P, R]:
             home.do = home.do.as_(actor=user())
             return run(home, *args, **options)
 
-    return opened  # type: ignore[return-value]
+    return opened
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
@@ -92,9 +92,13 @@ def show(
 
     names = columns or list(listed[0])
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
-    for name in names:
+    for place, name in enumerate(names):
         numeric = all(isinstance(r.get(name), int | float | None) for r in listed)
-        table.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+        # What the first column names is typed into the next command: a narrow terminal must not break it in two.
+        least = max(len(str(r.get(name, ""))) for r in listed) if place == 0 else None
+        table.add_column(
+            name.replace("_", " "), justify="right" if numeric else "left", overflow="fold", min_width=least
+        )
     for row in listed:
         table.add_row(*(_cell(row.get(name)) for name in names))
     console().print(table)
