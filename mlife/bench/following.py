@@ -57,12 +57,18 @@ def following(bench: Bench) -> Iterator[Figure]:
         "visible_full_p99", "from acknowledged to visible under that intake, p99",
         1_000 * percentile(delays, 0.99), "ms", count, many, goal=200,
     )  # fmt: skip
+    yield from _steady(bench)
     yield from _idle(bench)
 
 
-def _take_and_look(home: Home, some: Sequence[Sequence[dict[str, Any]]]) -> tuple[float, list[float]]:
+def _take_and_look(
+    home: Home, some: Sequence[Sequence[dict[str, Any]]], *, every: float = 0.0
+) -> tuple[float, list[float]]:
     """
     Send everything while another thread waits for what was acknowledged last.
+
+    Args:
+        every: seconds from one batch to the next; 0: as fast as it goes.
 
     Returns:
         Seconds until the last acknowledgement, and the delays seen; the last one is that of the last report.
@@ -84,12 +90,25 @@ def _take_and_look(home: Home, some: Sequence[Sequence[dict[str, Any]]]) -> tupl
     looker = threading.Thread(target=look)
     looker.start()
     start = time.perf_counter()
-    for batch in some:
+    for number, batch in enumerate(some):
+        time.sleep(max(0.0, start + number * every - time.perf_counter()))
         last[0] = door.reports(batch).position, time.perf_counter()
     acknowledged = time.perf_counter() - start
     done.set()
     looker.join()
     return acknowledged, delays
+
+
+def _steady(bench: Bench) -> Iterator[Figure]:
+    """A fleet that fails a lot, but not as much as the machine can write: 100 reports every 20 ms."""
+    folder, count = bench.folder / "steady", bench.size(20_000, 2_000)
+    with opened(folder) as home, child("follow", folder):
+        bench.say("following: 5,000 reports a second")
+        _, delays = _take_and_look(home, batches(count, size=100), every=0.02)
+    yield Figure(
+        "visible_steady_p99", "from acknowledged to visible at 5,000 reports a second, p99",
+        1_000 * percentile(delays, 0.99), "ms", count, len(projections),
+    )  # fmt: skip
 
 
 def _idle(bench: Bench) -> Iterator[Figure]:

@@ -6,12 +6,13 @@ import statistics
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from mlife.bench import library
 from mlife.bench.figures import Bench, Figure, figure, median_ratio, take_turns, timed
 from mlife.bench.homes import intake, opened, raw_file, raw_insert, raw_rows, stream, take
 from mlife.bench.reports import batches
+from mlife.core.errors import Misconfigured
 
 CALLERS = 32
 
@@ -19,7 +20,7 @@ CALLERS = 32
 @figure("intake")
 def batched(bench: Bench) -> Iterator[Figure]:
     """100,000 reports in batches of 1,000, into a fresh log each turn."""
-    count = bench.size(100_000, 10_000)
+    library, count = _library(), bench.size(100_000, 10_000)
     some = batches(count)
     first = bench.folder / "intake-first"
     with opened(first) as home:
@@ -63,7 +64,7 @@ def batched(bench: Bench) -> Iterator[Figure]:
 @figure("single")
 def single(bench: Bench) -> Iterator[Figure]:
     """32 callers at once, each sending one report at a time and waiting for the answer."""
-    count = bench.size(6_400, 1_280)
+    library, count = _library(), bench.size(6_400, 1_280)
     some = [r for batch in batches(count, seed=2) for r in batch]
 
     def ours(turn: int) -> float:
@@ -84,6 +85,23 @@ def single(bench: Bench) -> Iterator[Figure]:
         statistics.median(own), "events/s", count, 0,
         statistics.median(lib), median_ratio(own, lib), 4, "ratio", "high",
     )  # fmt: skip
+
+
+def _library() -> ModuleType:
+    """
+    The yardstick written with `eventsourcing`.
+
+    Raises:
+        Misconfigured: the library is not installed.
+    """
+    try:
+        from mlife.bench import library
+    except ModuleNotFoundError as e:
+        raise Misconfigured(
+            f"the yardstick needs a package that is not installed: {e.name}",
+            remedy="pip install 'mlife[eventsourcing]', or choose other groups: mlife bench --help",
+        ) from e
+    return library
 
 
 def _at_once(items: Sequence[Any], send: Callable[[Any], object]) -> None:
