@@ -1,7 +1,9 @@
 """docs/query.md says what is so."""
 
 import re
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import get_args
 
 import pytest
@@ -87,3 +89,24 @@ def test_the_page_names_every_operator_kind_and_limit():
     for limit in (parser.MAX_CHARACTERS, parser.MAX_DEPTH, parser.MAX_TERMS):
         assert f"{limit:,}" in limits
     assert f"1 to {paging.MAX_LIMIT}" in PAGE
+
+
+def real_lists():
+    """Everything that the installed features let be asked, by name."""
+    rooms = [import_module(f"mlife.{feature}.views") for feature in ("badcases", "data", "training", "serving")]
+    inside = [import_module(f"{r.__name__}.{m.name}") for r in rooms for m in iter_modules(getattr(r, "__path__", []))]
+    return {v.name: v for room in (*rooms, *inside) for v in vars(room).values() if isinstance(v, q.Searchable)}
+
+
+def test_the_page_names_every_field_of_every_list():
+    told = {
+        name: set(re.findall("`(.+?)`", row))
+        for name, row in re.findall(r"^\| (\w+) \| `/.+? \| (.+) \|$", PAGE, re.MULTILINE)
+    }
+    assert told == {name: {field.name for field in asked.fields} for name, asked in real_lists().items()}
+
+
+def test_the_page_names_every_status_of_a_badcase():
+    statuses = next(field.choices for field in real_lists()["badcases"].fields if field.name == "status")
+    assert statuses
+    assert all(f"`{status}`" in PAGE for status in statuses)
