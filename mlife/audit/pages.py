@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
@@ -19,13 +19,12 @@ from mlife.core.events import Event, Recorded, registry
 from mlife.core.handler import Ports, handlers
 from mlife.core.projection import projections
 from mlife.ui import answer, page, rail, render, templates_from
-from mlife.ui.doing import Doing, doing
+from mlife.ui.doing import Hands
 from mlife.ui.news import News
 
 templates_from("audit", __file__)
 rail("History", "/history", order=50)
 router = APIRouter()
-Hands = Annotated[Doing, Depends(doing)]
 
 ROOMS = {
     "bc": "/badcases", "cau": "/causes", "alm": "/alarms", "itr": "/iterations", "doc": "/documents", "grp": "/groups",

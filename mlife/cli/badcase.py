@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from mlife.cli.terminal import json_option, print_json, show, with_home
-from mlife.core.errors import NotFound
+from mlife.core.errors import there_is
 
 if TYPE_CHECKING:
     from mlife.badcases.intake import Answer
@@ -178,10 +178,7 @@ def _existing(home: Home, badcase_id: str) -> Any:
 
     home.see(home.ports.store.head())
     with home.ports.views.read() as read:
-        found = lists.badcase(read, badcase_id)
-    if found is None:
-        raise NotFound(f"there is no badcase {badcase_id}", remedy="see `mlife badcase list`")
-    return found
+        return there_is(lists.badcase(read, badcase_id), "badcase", badcase_id)
 
 
 def _done(home: Home, done: Done, words: str, *, as_json: bool, **ids: Any) -> None:

@@ -11,7 +11,7 @@ import click
 from mlife.cli.model import pairs
 from mlife.cli.task import reading
 from mlife.cli.terminal import json_option, print_json, show, user, with_home
-from mlife.core.errors import NotFound
+from mlife.core.errors import there_is
 from mlife.serving import views
 from mlife.serving.commands import LOCAL, annotate_deployment, create_deployment, roll_back
 from mlife.serving.events import DeploymentCreated
@@ -201,7 +201,4 @@ def annotate(home: Home, deployment_id: str, metrics: tuple[str, ...], badcases:
 
 def _deployment(home: Home, deployment_id: str) -> views.DeploymentView:
     with reading(home) as read:
-        found = views.deployment(read, deployment_id)
-    if found is None:
-        raise NotFound(f"there is no deployment {deployment_id}", remedy="`mlife deployment list` shows them")
-    return found
+        return there_is(views.deployment(read, deployment_id), "deployment", deployment_id)

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlife.cli.terminal import json_option, print_json, progress, show, with_home
-from mlife.core.errors import Invalid, NotFound
+from mlife.core.errors import Invalid, NotFound, no_such, there_is
 
 if TYPE_CHECKING:
     from mlife.data.intake import DataIntake, Imported
-    from mlife.data.views import DocumentView
     from mlife.runtime import Home
 
 FORMS = click.Choice(["csv", "json", "ndjson", "xml"])
@@ -177,7 +176,7 @@ def show_document(home: Home, document_id: str, query: str, limit: int, as_json:
 
     home.see(home.ports.store.head())
     with home.ports.views.read() as read:
-        head = the_document(views.document(read, document_id), document_id)
+        head = there_is(views.document(read, document_id), "document", document_id)
         found = views.row_page(read, [head], query, now=home.do.clock.now(), limit=limit)
     if as_json:
         print_json({**asdict(head), "matching": found.total, "shown": [dict(r.body) for r in found.items]})
@@ -215,7 +214,7 @@ def analyse(home: Home, document_ids: tuple[str, ...], query: str, as_json: bool
     with home.ports.views.read() as read:
         heads = views.document_list(read, list(document_ids)) if document_ids else []
         for missing in set(document_ids) - {h.document_id for h in heads}:
-            the_document(None, missing)
+            raise no_such("document", missing)
         if not heads:
             heads = list(views.document_page(read, "", now=now, limit=500).items)
         statistics = views.analyse(read, views.rows_condition(heads, query, now))
@@ -312,7 +311,7 @@ def remove_rows(home: Home, document_id: str, numbers: tuple[int, ...], query: s
     if query:
         home.see(home.ports.store.head())
         with home.ports.views.read() as read:
-            head = the_document(views.document(read, document_id), document_id)
+            head = there_is(views.document(read, document_id), "document", document_id)
             chosen = views.numbers_of(read, views.rows_condition([head], query, home.do.clock.now()))
         if not chosen:
             raise NotFound(f"no row of {document_id} matches {query!r}", remedy="widen the query")
@@ -323,10 +322,3 @@ def remove_rows(home: Home, document_id: str, numbers: tuple[int, ...], query: s
         print_json({"position": done.position, "document_id": document_id, "removed": removed})
     else:
         click.echo(f"{document_id}: {removed:,} rows removed")
-
-
-def the_document(found: DocumentView | None, document_id: str) -> DocumentView:
-    """*found*, or the refusal that there is none."""
-    if found is None:
-        raise NotFound(f"there is no document {document_id}", remedy="mlife document list shows them")
-    return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlife.cli.terminal import json_option, print_json, show, with_home
-from mlife.core.errors import NotFound
+from mlife.core.errors import there_is
 
 if TYPE_CHECKING:
     from mlife.runtime import Home
@@ -62,9 +62,7 @@ def show_group(home: Home, group_id: str, count: int, as_json: bool) -> None:
 
     home.see(home.ports.store.head())
     with home.ports.views.read() as read:
-        found = views.group(read, group_id)
-        if found is None:
-            raise NotFound(f"there is no group {group_id}", remedy="mlife group list shows them")
+        found = there_is(views.group(read, group_id), "group", group_id)
         rows = list(islice(views.group_rows(read, group_id), count))
     if as_json:
         print_json({**asdict(found), "shown": [dict(r.body) for r in rows]})

@@ -9,7 +9,7 @@ import click
 
 from mlife.cli.cause import chosen
 from mlife.cli.terminal import json_option, print_json, show, with_home
-from mlife.core.errors import NotFound
+from mlife.core.errors import there_is
 
 if TYPE_CHECKING:
     from mlife.runtime import Home
@@ -126,9 +126,7 @@ def show_(home: Home, iteration_id: str, as_json: bool) -> None:
 
     home.see(home.ports.store.head())
     with home.ports.views.read() as read:
-        found = turns.iteration(read, iteration_id)
-        if found is None:
-            raise NotFound(f"there is no iteration {iteration_id}", remedy="see `mlife iteration list`")
+        found = there_is(turns.iteration(read, iteration_id), "iteration", iteration_id)
         story = turns.story(read, iteration_id)
     if as_json:
         print_json({**asdict(found), "story": [asdict(f) for f in story]})

@@ -11,7 +11,7 @@ import click
 
 from mlife.cli.task import reading
 from mlife.cli.terminal import json_option, print_json, show, with_home
-from mlife.core.errors import Invalid, NotFound, Refusal
+from mlife.core.errors import Invalid, Refusal, there_is
 from mlife.core.handler import acting, handlers
 from mlife.data.intake.files import FileIntake
 from mlife.serving import views
@@ -270,7 +270,4 @@ def compare(home: Home, model_id: str, other_id: str, as_json: bool) -> None:
 
 def _model(home: Home, model_id: str) -> views.ModelView:
     with reading(home) as read:
-        found = views.model(read, model_id)
-    if found is None:
-        raise NotFound(f"there is no model {model_id}", remedy="`mlife model list` shows them")
-    return found
+        return there_is(views.model(read, model_id), "model", model_id)

@@ -15,7 +15,7 @@ import click
 import orjson
 
 from mlife.cli.terminal import json_option, print_json, show, with_home
-from mlife.core.errors import NotFound
+from mlife.core.errors import there_is
 from mlife.training import commands, views
 from mlife.training.live import LOG, live, log_since
 from mlife.training.states import Kind
@@ -51,10 +51,7 @@ def the_task(home: Home, task_id: str) -> views.TaskView:
         NotFound: there is none.
     """
     with reading(home) as read:
-        found = views.task(read, task_id)
-    if found is None:
-        raise NotFound(f"there is no task {task_id}", remedy="`mlife task list` shows them")
-    return found
+        return there_is(views.task(read, task_id), "task", task_id)
 
 
 @command.command("list")

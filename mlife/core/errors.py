@@ -8,7 +8,9 @@ retry, the rest is a fault of the installation.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+Thing = TypeVar("Thing")
 
 
 class MLifeError(Exception):
@@ -44,6 +46,23 @@ class NotFound(MLifeError):
 
     status = 404
     title = "Not found"
+
+
+def no_such(noun: str, id: str) -> NotFound:
+    """What is said of an id that no *noun* has: `no_such("task", "tsk-7")`."""
+    return NotFound(f"there is no {noun} {id}", remedy=f"look for it in the list of {noun}s, or by `mlife {noun} list`")
+
+
+def there_is(found: Thing | None, noun: str, id: str) -> Thing:
+    """
+    What was *found*.
+
+    Raises:
+        NotFound: it is None.
+    """
+    if found is None:
+        raise no_such(noun, id)
+    return found
 
 
 class Invalid(MLifeError):

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from mlife.core.command import Given, State
-from mlife.core.errors import NotFound, Refused
+from mlife.core.errors import Refused, no_such
 from mlife.core.events import Event, canonical_json
 from mlife.core.names import test_document_id as test_document_id  # noqa: PLC0414 - found here too
 from mlife.data.analysis import classes_of
@@ -206,7 +206,7 @@ def remove_rows(
     """
     document = given(Document, document_id)
     if not document.exists:
-        raise NotFound(f"there is no document {document_id}", remedy="mlife document list shows them")
+        raise no_such("document", document_id)
     wanted = sorted(set(numbers))
     strange = [n for n in wanted if not 1 <= n < document.next_number]
     if strange:
@@ -382,5 +382,5 @@ def _folded(rows: Sequence[JSON]) -> tuple[list[JSON], int]:
 def _request(given: Given, request_id: str) -> Request:
     request = given(Request, request_id)
     if not request.exists:
-        raise NotFound(f"there is no request {request_id}", remedy="mlife request list shows them")
+        raise no_such("request", request_id)
     return request

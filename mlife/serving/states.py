@@ -7,7 +7,7 @@ from typing import Any
 
 from mlife.core.command import Given, State
 from mlife.core.control import PolicyLoaded
-from mlife.core.errors import Invalid, NotFound, shortened
+from mlife.core.errors import Invalid, no_such, shortened
 from mlife.core.events import Event
 from mlife.core.judgement import Policy
 from mlife.serving.events import (
@@ -162,9 +162,7 @@ def existing_model(given: Given, model_id: str) -> Model:
     """
     model = given(Model, model_id)
     if not model.made:
-        raise NotFound(
-            f"there is no model {model_id}", remedy="see `mlife model list`, or adopt one: `mlife model add`"
-        )
+        raise no_such("model", model_id)
     return model
 
 
@@ -177,7 +175,7 @@ def existing_deployment(given: Given, deployment_id: str) -> tuple[Deployment, D
     """
     deployment = given(Deployment, deployment_id)
     if deployment.created is None:
-        raise NotFound(f"there is no deployment {deployment_id}", remedy="see `mlife deployment list`")
+        raise no_such("deployment", deployment_id)
     return deployment, deployment.created
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from mlife.core.command import Given
-from mlife.core.errors import Invalid, NotFound, Refusal, Refused, shortened
+from mlife.core.errors import Invalid, Refusal, Refused, no_such, shortened
 from mlife.core.events import Event
 from mlife.training.entry_point import read_entry_point
 from mlife.training.events import (
@@ -275,7 +275,7 @@ def fail_task(
 def _known(given: Given, task_id: str) -> TaskState:
     task = given(TaskState, task_id)
     if not task.exists:
-        raise NotFound(f"there is no task {task_id}", remedy="`mlife task list` shows them")
+        raise no_such("task", task_id)
     return task
 
 
@@ -293,7 +293,7 @@ def _groups(given: Given, kind: Kind, group_ids: Sequence[str]) -> list[Group]:
     groups = [given(Group, g) for g in dict.fromkeys(group_ids)]
     for group in groups:
         if not group.purpose:
-            raise NotFound(f"there is no group {group.id}", remedy="`mlife document group` makes one")
+            raise no_such("group", group.id)
         if (group.purpose == "testing") != (kind == "testing"):
             raise Refused(
                 f"{group.id} is a {group.purpose} group and this is a {kind} task",
@@ -328,7 +328,7 @@ def _models(given: Given, task: TaskState, model_ids: Sequence[str]) -> tuple[st
     chosen = tuple(dict.fromkeys(model_ids))
     for model in (given(Model, m) for m in chosen):
         if not model.exists:
-            raise NotFound(f"there is no model {model.id}", remedy="`mlife model list` shows them")
+            raise no_such("model", model.id)
         for what, own, other in zip(("system", "function"), (task.system, task.function), model.function, strict=True):
             if own is not None and other is not None and own != other:
                 raise Refused(

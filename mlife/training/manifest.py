@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from mlife.core.errors import Invalid, NotFound, Refusal
+from mlife.core.errors import Invalid, NotFound, Refusal, no_such
 from mlife.core.events import canonical_json
 from mlife.core.handler import Ports
 from mlife.training.events import TaskQueued
@@ -182,7 +182,7 @@ def _sha256_of_model(ports: Ports, model_id: str) -> str:
     for recorded in ports.store.read_stream(f"model/{model_id}"):
         if recorded.event.declared.name in {"mlife.model.trained", "mlife.model.added"}:
             return str(getattr(recorded.event, "sha256", "")).removeprefix("sha256:")
-    raise NotFound(f"there is no model {model_id}", remedy="`mlife model list` shows them")
+    raise no_such("model", model_id)
 
 
 def _model_path(ports: Ports, model_id: str, sha256: str, folder: Path) -> Path:

@@ -2,7 +2,7 @@
 What a page may do: carry out commands in the name of whoever asks, and read its own writes.
 
     @router.post("/api/v1/badcases/{badcase_id}/triage")
-    def triage(badcase_id: str, doing: Doing = Depends(doing)) -> Response: ...
+    def triage(badcase_id: str, hands: Hands) -> Response: ...
 
 `Idempotency-Key`, `If-Match`, `min_position` and the actor are honoured here, once, for every page.
 """
@@ -13,9 +13,11 @@ import re
 import uuid
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, ParamSpec, Protocol, cast
+from datetime import datetime
+from typing import Annotated, Any, ParamSpec, Protocol, cast
 from urllib.parse import unquote
 
+from fastapi import Depends
 from starlette.requests import Request
 
 from mlife.core.command import Decision, Done, Executor
@@ -80,6 +82,11 @@ class Doing:
         """The query tables, at `min_position` or later."""
         return self.home.ports.views.read(min_position=self.min_position)
 
+    @property
+    def now(self) -> datetime:
+        """The home's time."""
+        return self.home.do.clock.now()
+
     def open(self, value: Any) -> Any:
         """*value* with sealed texts readable again."""
         return self.home.sealer.open(value)
@@ -95,6 +102,10 @@ def doing(request: Request) -> Doing:
         expected=_expected(request),
         min_position=_number(request, "min_position") or 0,
     )
+
+
+Hands = Annotated[Doing, Depends(doing)]
+"""The type of a route's parameter that is handed them."""
 
 
 def actor_of(request: Request) -> str:

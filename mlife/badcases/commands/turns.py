@@ -16,7 +16,7 @@ from mlife.badcases.events import (
 )
 from mlife.badcases.states import Alarm, Cause, Iteration
 from mlife.core.command import Given
-from mlife.core.errors import NotFound, Refused
+from mlife.core.errors import Refused, no_such
 from mlife.core.events import Event
 
 Name = Annotated[str, Field(min_length=1, max_length=128)]
@@ -68,7 +68,7 @@ def acknowledge_alarm(given: Given, *, alarm_id: Name, note: Words = "") -> list
     """Say that somebody saw it; from now on a clear rise raises the next one."""
     alarm = given(Alarm, alarm_id)
     if not alarm.exists:
-        raise NotFound(f"there is no alarm {alarm_id}", remedy="see `mlife alarm list`")
+        raise no_such("alarm", alarm_id)
     return [] if alarm.acknowledged else [AlarmAcknowledged(alarm_id=alarm_id, note=note, by=given.actor)]
 
 
@@ -110,7 +110,7 @@ def close_iteration(
     """End a turn of the loop."""
     iteration = given(Iteration, iteration_id)
     if not iteration.exists:
-        raise NotFound(f"there is no iteration {iteration_id}", remedy="see `mlife iteration list`")
+        raise no_such("iteration", iteration_id)
     if iteration.outcome is not None:
         if iteration.outcome == outcome:
             return []
@@ -125,5 +125,5 @@ def close_iteration(
 def _cause(given: Given, cause_id: str) -> Cause:
     cause = given(Cause, cause_id)
     if not cause.exists:
-        raise NotFound(f"there is no cause {cause_id}", remedy="see `mlife cause list`")
+        raise no_such("cause", cause_id)
     return cause

@@ -13,14 +13,14 @@ from starlette.responses import JSONResponse, Response
 from mlife.badcases import commands
 from mlife.badcases.pages.detail import the_report
 from mlife.badcases.pages.receiving import intake_of
-from mlife.badcases.pages.shown import Hands, done, now_of, the_badcase
+from mlife.badcases.pages.shown import done, the_badcase
 from mlife.badcases.testdata import pinnable_rows
 from mlife.badcases.views import details, lists
 from mlife.core.command import Done, Executor, check_input
 from mlife.core.errors import Invalid, NotFound, Refused
 from mlife.core.events import Event
 from mlife.ui import answer, page, see
-from mlife.ui.doing import Doing
+from mlife.ui.doing import Doing, Hands
 from mlife.ui.pages import wants_json
 from mlife.ui.said import Said
 
@@ -68,7 +68,7 @@ def act_on_many(request: Request, hands: Hands, action: str, said: Said, q: str 
     selected = [chosen] if isinstance(chosen, str) else [str(c) for c in chosen]
     q = str(said.pop("q", q))
     with hands.read() as read:
-        ids = lists.matching_ids(read, q, now=now_of(hands), limit=MOST_AT_ONCE) if "*" in selected else selected
+        ids = lists.matching_ids(read, q, now=hands.now, limit=MOST_AT_ONCE) if "*" in selected else selected
     if not ids:
         raise Refused("no badcase is selected", remedy="select rows with x, or all that match, and try again")
     outcome = Bulk(hands, hands.key or uuid.uuid4().hex, action, command)
@@ -190,7 +190,7 @@ def correct(request: Request, hands: Hands, position: int, said: Said) -> Respon
 def report_form(request: Request, hands: Hands) -> Response:
     """The form by which a person reports a failure, filled from the address."""
     fields = {**FORM_FIELDS, **request.query_params}
-    now = now_of(hands)
+    now = hands.now
     return answer(request, "badcases/form.html", {"fields": fields, "now": f"{now:%Y-%m-%dT%H:%M}"}, fault=None)
 
 
@@ -205,7 +205,7 @@ def send_form(request: Request, hands: Hands, said: Said) -> Response:
             "badcases/form.html",
             {
                 "fields": {**FORM_FIELDS, **{k: str(v) for k, v in said.items()}},
-                "now": f"{now_of(hands):%Y-%m-%dT%H:%M}",
+                "now": f"{hands.now:%Y-%m-%dT%H:%M}",
             },
             fault=fault,
         )

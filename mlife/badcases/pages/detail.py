@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from mlife.badcases.events import BadcaseReported
 from mlife.badcases.fingerprint import explain
-from mlife.badcases.pages.shown import Hands, in_words, picture_of, the_badcase
+from mlife.badcases.pages.shown import in_words, picture_of, the_badcase
 from mlife.badcases.report import report_adapter
 from mlife.badcases.standing import OPEN
 from mlife.badcases.testdata import pinnable_rows
@@ -20,7 +20,7 @@ from mlife.core.errors import NotFound
 from mlife.core.events import Recorded
 from mlife.ui import Interval, answer, comparison, page
 from mlife.ui.charts import Comparison
-from mlife.ui.doing import Doing
+from mlife.ui.doing import Doing, Hands
 from mlife.ui.timeline import history_of
 
 router = APIRouter(tags=["badcases"])

@@ -11,13 +11,14 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from mlife.badcases.pages.shown import Hands, now_of, picture_of
+from mlife.badcases.pages.shown import picture_of
 from mlife.badcases.views import lists, models
 from mlife.badcases.views.rows import BadcaseListing, Share, Week
 from mlife.badcases.views.search import searchable_badcases, searchable_reports
 from mlife.core.query import Listing, complete, fields_help, narrow
 from mlife.ui import Bar, Cell, Mark, answer, bars, distribution, matrix, page, selection, sparkline, with_query
 from mlife.ui.charts import BarChart
+from mlife.ui.doing import Hands
 from mlife.ui.lists import Asked, asked, facet_links
 
 router = APIRouter(tags=["badcases"])
@@ -36,7 +37,7 @@ def list_badcases(
     facets: Annotated[bool, Query()] = False,  # noqa: FBT002 - a query parameter
 ) -> Response:
     """Badcases that the query asks for, the most urgent first; with `facets=true` counts of what they are."""
-    now = now_of(hands)
+    now = hands.now
     ask = asked(request, q, searchable_badcases, now)
     api = request.url.path.startswith("/api/")
     with hands.read() as read:
@@ -80,7 +81,7 @@ def list_reports(
     request: Request, hands: Hands, q: str = "", sort: str | None = None, after: str | None = None, limit: int = 60
 ) -> Response:
     """Reports that the query asks for, the newest first."""
-    now = now_of(hands)
+    now = hands.now
     ask = asked(request, q, searchable_reports, now)
     with hands.read() as read:
         listing = lists.reports(read, ask.readable, now=now, sort=sort, after=after, limit=limit)
@@ -101,7 +102,7 @@ def list_reports(
 @page(router, "/badcases/statistics")
 def show_statistics(request: Request, hands: Hands, q: str = "") -> Response:
     """The statistics of the badcases that the query asks for, counted in reports."""
-    now = now_of(hands)
+    now = hands.now
     ask = asked(request, q, searchable_badcases, now)
     with hands.read() as read:
         found = lists.statistics(read, ask.readable, now=now)

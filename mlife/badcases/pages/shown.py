@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from functools import cache
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request
+from fastapi import Request
 from starlette.responses import JSONResponse, Response
 
 from mlife.badcases.views import lists
 from mlife.badcases.views.rows import BadcaseView
 from mlife.core.command import Done
-from mlife.core.errors import NotFound
+from mlife.core.errors import there_is
 from mlife.core.events import Event
 from mlife.core.projection import Reader
 from mlife.ui import see
-from mlife.ui.doing import Doing, doing
+from mlife.ui.doing import Doing
 from mlife.ui.pages import wants_json
-
-Hands = Annotated[Doing, Depends(doing)]
-
-
-def now_of(hands: Doing) -> datetime:
-    """The home's time."""
-    return hands.home.do.clock.now()
 
 
 def the_badcase(read: Reader, badcase_id: str) -> BadcaseView:
@@ -35,10 +27,7 @@ def the_badcase(read: Reader, badcase_id: str) -> BadcaseView:
     Raises:
         NotFound: there is none.
     """
-    found = lists.badcase(read, badcase_id)
-    if found is None:
-        raise NotFound(f"there is no badcase {badcase_id}", remedy="look for it in the list of badcases")
-    return found
+    return there_is(lists.badcase(read, badcase_id), "badcase", badcase_id)
 
 
 def done(request: Request, made: Done, to: str, words: str, **ids: Any) -> Response:

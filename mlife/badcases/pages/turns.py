@@ -11,12 +11,12 @@ from starlette.responses import Response
 from mlife.badcases import commands
 from mlife.badcases.events import CauseNamed, IterationOpened
 from mlife.badcases.pages.box import steps_of
-from mlife.badcases.pages.shown import Hands, done, in_words, now_of, picture_of
+from mlife.badcases.pages.shown import done, in_words, picture_of
 from mlife.badcases.views import lists, turns
 from mlife.core.command import check_input
-from mlife.core.errors import NotFound
+from mlife.core.errors import there_is
 from mlife.ui import answer, page
-from mlife.ui.doing import Doing
+from mlife.ui.doing import Doing, Hands
 from mlife.ui.pages import wants_json
 from mlife.ui.said import Said
 from mlife.ui.timeline import history_of
@@ -38,9 +38,7 @@ def list_causes(request: Request, hands: Hands) -> Response:
 def show_cause(request: Request, hands: Hands, cause_id: str) -> Response:
     """One cause with its badcases."""
     with hands.read() as read:
-        found = turns.cause(read, cause_id)
-        if found is None:
-            raise NotFound(f"there is no cause {cause_id}", remedy="look for it in the list of causes")
+        found = there_is(turns.cause(read, cause_id), "cause", cause_id)
         badcases = lists.badcases_by_id(read, turns.badcases_of_cause(read, cause_id))
         position = read.position
     data = {"cause": asdict(found), "badcases": [asdict(b) for b in badcases], "position": position}
@@ -121,9 +119,7 @@ def list_iterations(request: Request, hands: Hands) -> Response:
 def show_iteration(request: Request, hands: Hands, iteration_id: str) -> Response:
     """One turn of the loop as a story: the target, what was done, what became of it."""
     with hands.read() as read:
-        found = turns.iteration(read, iteration_id)
-        if found is None:
-            raise NotFound(f"there is no iteration {iteration_id}", remedy="look for it in the list of iterations")
+        found = there_is(turns.iteration(read, iteration_id), "iteration", iteration_id)
         facts = turns.story(read, iteration_id)
         badcases = lists.badcases_by_id(read, turns.targets(read, iteration_id))
         position = read.position
@@ -184,7 +180,7 @@ def _with_badcases(hands: Doing, said: dict[str, Any]) -> dict[str, Any]:
     ids = given.get("badcase_ids", chosen)
     if ids is None and q is not None:
         with hands.read() as read:
-            ids = lists.matching_ids(read, str(q), now=now_of(hands), limit=20_000)
+            ids = lists.matching_ids(read, str(q), now=hands.now, limit=20_000)
     if isinstance(ids, str):
         ids = ids.replace(",", " ").split()
     return {**given, "badcase_ids": ids or []}

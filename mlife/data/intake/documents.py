@@ -22,7 +22,7 @@ from tempfile import SpooledTemporaryFile, TemporaryFile
 from typing import Any, BinaryIO, cast
 
 from mlife.core.command import Executor, Given, check_input
-from mlife.core.errors import Conflict, Invalid, NotFound, Refusal, shortened
+from mlife.core.errors import Conflict, Invalid, Refusal, shortened, there_is
 from mlife.core.events import Draft, derived_id, stored_bytes, to_micros
 from mlife.core.handler import Ports
 from mlife.core.ports import Append
@@ -188,10 +188,7 @@ class DocumentIntake:
 
     def _old_document(self, wish: Wish) -> DocumentView:
         with self._read_all() as read:
-            found = document(read, wish.document_id)
-        if found is None:
-            raise NotFound(f"there is no document {wish.document_id}", remedy="mlife document list shows them")
-        return found
+            return there_is(document(read, wish.document_id), "document", wish.document_id)
 
     # ── the append ───────────────────────────────────────────────────────────────────────────────
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlife.core.command import Executor
-from mlife.core.errors import Conflict, Invalid, NotFound, Refused, shortened
+from mlife.core.errors import Conflict, Invalid, Refused, no_such, shortened
 from mlife.core.handler import Ports
 from mlife.core.projection import Reader
 from mlife.data.analysis import classes_of
@@ -174,7 +174,7 @@ class Grouping:
         missing = set(selection.documents) - {h.document_id for h in heads}
         if missing:
             names = ", ".join(sorted(missing))
-            raise NotFound(f"there is no document {names}", remedy="mlife document list shows them")
+            raise no_such("document", names)
         return heads
 
 

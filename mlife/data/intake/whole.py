@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mlife.core.command import Executor
-from mlife.core.errors import Invalid, NotFound
+from mlife.core.errors import Invalid, NotFound, there_is
 from mlife.core.handler import Ports
 from mlife.data.formats import Form, form_of, write_document
 from mlife.data.formats.rows import KNOWN, Row
@@ -154,9 +154,7 @@ class DataIntake:
             NotFound: no such document.
         """
         with self._ports.views.read() as read:
-            head = document(read, document_id)
-            if head is None:
-                raise NotFound(f"there is no document {document_id}", remedy="mlife document list shows them")
+            head = there_is(document(read, document_id), "document", document_id)
             condition = rows_condition([head], query, self._executor.clock.now())
             yield from write_document((row_of(body) for _, _, body in bodies(read, [head], condition)), form)
 

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from mlife.data import views
-from mlife.data.pages.shown import Hands, charts, most_of, statistics_json, tabs, the_document, thumbnail
+from mlife.data.pages.shown import charts, most_of, statistics_json, tabs, the_document, thumbnail
 from mlife.data.views import DocumentView, RowView, Statistics
 from mlife.ui import answer, page, selection
+from mlife.ui.doing import Hands
 from mlife.ui.lists import asked
 
 router = APIRouter()
@@ -22,7 +23,7 @@ def list_documents(
     request: Request, hands: Hands, q: str = "", sort: str | None = None, after: str | None = None, limit: int = 50
 ) -> Response:
     """Documents (tables of labelled files), and what the rows of all that match are made of."""
-    now = hands.home.do.clock.now()
+    now = hands.now
     ask = asked(request, q, views.searchable_documents, now)
     with hands.read() as read:
         found = views.document_page(read, ask.readable, now=now, sort=sort, after=after, limit=limit)
@@ -64,7 +65,7 @@ def show_document(
     view: str = "table",
 ) -> Response:
     """One document: its rows that match, what they are made of, and the form that groups them."""
-    now = hands.home.do.clock.now()
+    now = hands.now
     with hands.read() as read:
         head = the_document(read, document_id)
         ask = asked(request, q, views.searchable_rows(head.columns), now)

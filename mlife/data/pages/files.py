@@ -18,10 +18,10 @@ from mlife.core.errors import NotFound
 from mlife.core.projection import Reader
 from mlife.data import views
 from mlife.data.images import images_of
-from mlife.data.pages.shown import Hands, cache_of, tabs
+from mlife.data.pages.shown import cache_of, tabs
 from mlife.data.views import FileView
 from mlife.ui import answer, page
-from mlife.ui.doing import Doing
+from mlife.ui.doing import Doing, Hands
 from mlife.ui.lists import asked
 
 router = APIRouter()
@@ -36,7 +36,7 @@ def list_files(
     request: Request, hands: Hands, q: str = "", sort: str | None = None, after: str | None = None, limit: int = 60
 ) -> Response:
     """Stored files, the last stored first."""
-    now = hands.home.do.clock.now()
+    now = hands.now
     ask = asked(request, q, views.searchable_files, now)
     with hands.read() as read:
         found = views.file_page(read, ask.readable, now=now, sort=sort, after=after, limit=limit)

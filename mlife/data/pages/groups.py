@@ -10,15 +10,15 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from mlife.core.errors import Invalid, NotFound
+from mlife.core.errors import Invalid, there_is
 from mlife.core.projection import Reader
 from mlife.data import views
 from mlife.data.analysis import balance
 from mlife.data.intake import Grouped, Selection
-from mlife.data.pages.shown import Hands, intake_of, tabs, thumbnail
+from mlife.data.pages.shown import intake_of, tabs, thumbnail
 from mlife.data.views import GroupView
 from mlife.ui import Bar, answer, distribution, page, see
-from mlife.ui.doing import Doing
+from mlife.ui.doing import Doing, Hands
 from mlife.ui.lists import asked
 from mlife.ui.said import Said, is_form, listed
 
@@ -31,7 +31,7 @@ def list_groups(
     request: Request, hands: Hands, q: str = "", sort: str | None = None, after: str | None = None, limit: int = 50
 ) -> Response:
     """Groups, the last sealed first."""
-    now = hands.home.do.clock.now()
+    now = hands.now
     ask = asked(request, q, views.searchable_groups, now)
     with hands.read() as read:
         found = views.group_page(read, ask.readable, now=now, sort=sort, after=after, limit=limit)
@@ -171,7 +171,4 @@ def the_group(read: Reader, group_id: str) -> GroupView:
     Raises:
         NotFound: there is none.
     """
-    found = views.group(read, group_id)
-    if found is None:
-        raise NotFound(f"there is no group {group_id}", remedy="look for it in the list of groups")
-    return found
+    return there_is(views.group(read, group_id), "group", group_id)

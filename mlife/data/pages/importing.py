@@ -13,10 +13,10 @@ from starlette.responses import JSONResponse, Response
 from mlife.core.errors import Invalid
 from mlife.data.formats import Form, form_of
 from mlife.data.intake import Imported
-from mlife.data.pages.shown import Hands, intake_of, tabs
+from mlife.data.pages.shown import intake_of, tabs
 from mlife.data.pages.uploads import is_multipart, streamed
 from mlife.ui import render, see
-from mlife.ui.doing import Doing
+from mlife.ui.doing import Doing, Hands
 from mlife.ui.pages import wants_json
 
 router = APIRouter()

@@ -10,15 +10,15 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from mlife.core.command import Done
-from mlife.core.errors import Invalid, NotFound
+from mlife.core.errors import Invalid, there_is
 from mlife.core.projection import Reader
 from mlife.data import views
 from mlife.data.commands import close_request, request_collection
 from mlife.data.events import CollectionRequested
-from mlife.data.pages.shown import Hands, tabs
+from mlife.data.pages.shown import tabs
 from mlife.data.views import RequestView
 from mlife.ui import answer, page, see
-from mlife.ui.doing import Doing
+from mlife.ui.doing import Doing, Hands
 from mlife.ui.lists import asked
 from mlife.ui.said import Said, is_form
 
@@ -30,7 +30,7 @@ def list_requests(
     request: Request, hands: Hands, q: str = "", sort: str | None = None, after: str | None = None, limit: int = 50
 ) -> Response:
     """Collection requests, the last made first."""
-    now = hands.home.do.clock.now()
+    now = hands.now
     ask = asked(request, q, views.searchable_requests, now)
     with hands.read() as read:
         found = views.request_page(read, ask.readable, now=now, sort=sort, after=after, limit=limit)
@@ -134,7 +134,4 @@ def the_request(read: Reader, request_id: str) -> RequestView:
     Raises:
         NotFound: there is none.
     """
-    found = views.request(read, request_id)
-    if found is None:
-        raise NotFound(f"there is no request {request_id}", remedy="look for it in the list of requests")
-    return found
+    return there_is(views.request(read, request_id), "request", request_id)

@@ -14,9 +14,9 @@ from mlife.data.commands import remove_rows
 from mlife.data.formats import MEDIA_TYPES, Form, form_of
 from mlife.data.pages.documents import row_json
 from mlife.data.pages.files import disposition
-from mlife.data.pages.shown import Hands, intake_of, the_document, thumbnail
+from mlife.data.pages.shown import intake_of, the_document, thumbnail
 from mlife.ui import answer, page, see
-from mlife.ui.doing import Doing
+from mlife.ui.doing import Doing, Hands
 from mlife.ui.said import Said, is_form, listed
 
 router = APIRouter()
@@ -34,7 +34,7 @@ def list_rows(
     """A page of the rows that match."""
     with hands.read() as read:
         head = the_document(read, document_id)
-        found = views.row_page(read, [head], q, now=hands.home.do.clock.now(), sort=sort, after=after, limit=limit)
+        found = views.row_page(read, [head], q, now=hands.now, sort=sort, after=after, limit=limit)
         position = read.position
     told = {
         "rows": [row_json(r) for r in found.items],
@@ -53,7 +53,7 @@ def export_document(document_id: str, hands: Hands, form: str = "csv", q: str = 
     kind = form_of(form)
     with hands.read() as read:
         head = the_document(read, document_id)
-        views.rows_condition([head], q, hands.home.do.clock.now())  # a wrong query is answered before the first byte
+        views.rows_condition([head], q, hands.now)  # a wrong query is answered before the first byte
     chunks = intake_of(hands).export_document(document_id, kind, query=q)
     headers = {
         "Content-Disposition": disposition(f"{_stem(head.name)}.{kind}"),
@@ -112,7 +112,7 @@ def _take_out(hands: Doing, document_id: str, said: dict[str, Any], *, from_page
     if "*" in chosen or (query and not numbers):
         with hands.read() as read:
             head = the_document(read, document_id)
-            numbers = views.numbers_of(read, views.rows_condition([head], query, hands.home.do.clock.now()))
+            numbers = views.numbers_of(read, views.rows_condition([head], query, hands.now))
     done = hands.edit(
         f"document/{document_id}",
         remove_rows,

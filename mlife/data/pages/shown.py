@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request
+from fastapi import Request
 
-from mlife.core.errors import NotFound
+from mlife.core.errors import there_is
 from mlife.core.projection import Reader
 from mlife.core.query import narrow
 from mlife.data import views
 from mlife.data.intake import DataIntake
 from mlife.data.views import DocumentView, Statistics
 from mlife.ui import Bar, distribution, with_query
-from mlife.ui.doing import Doing, doing
+from mlife.ui.doing import Doing
 
-Hands = Annotated[Doing, Depends(doing)]
 JSON = dict[str, Any]
 SHOWN_BARS = 12
 ROOMS = (("Documents", "/documents"), ("Groups", "/groups"), ("Requests", "/requests"), ("Files", "/files"))
@@ -52,10 +51,7 @@ def the_document(read: Reader, document_id: str) -> DocumentView:
     Raises:
         NotFound: there is none.
     """
-    found = views.document(read, document_id)
-    if found is None:
-        raise NotFound(f"there is no document {document_id}", remedy="look for it in the list of documents")
-    return found
+    return there_is(views.document(read, document_id), "document", document_id)
 
 
 def statistics_json(of: Statistics) -> JSON:

@@ -14,8 +14,9 @@ from starlette.datastructures import UploadFile
 from starlette.responses import JSONResponse, Response
 
 from mlife.core.errors import Invalid
-from mlife.data.pages.shown import Hands, intake_of
+from mlife.data.pages.shown import intake_of
 from mlife.ui import see
+from mlife.ui.doing import Hands
 from mlife.ui.pages import wants_json
 
 router = APIRouter()

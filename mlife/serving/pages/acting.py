@@ -24,9 +24,8 @@ from mlife.serving.commands import (
     roll_back,
 )
 from mlife.serving.events import DeploymentCreated
-from mlife.serving.pages.shown import Hands
 from mlife.ui import see
-from mlife.ui.doing import Doing
+from mlife.ui.doing import Doing, Hands
 
 router = APIRouter()
 Text = Annotated[str, Form()]

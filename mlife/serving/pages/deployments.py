@@ -10,8 +10,9 @@ from starlette.responses import Response
 
 from mlife.core.query import without
 from mlife.serving import views
-from mlife.serving.pages.shown import Hands, in_words, the_deployment
+from mlife.serving.pages.shown import in_words, the_deployment
 from mlife.ui import answer, page
+from mlife.ui.doing import Hands
 from mlife.ui.lists import asked, facet_links
 from mlife.ui.timeline import history_of
 
@@ -29,7 +30,7 @@ def list_deployments(
     limit: int = 50,
 ) -> Response:
     """Deployments that the query asks for, the newest first, and what answers now."""
-    now = hands.home.do.clock.now()
+    now = hands.now
     ask = asked(request, q, views.DEPLOYMENTS, now)
     with hands.read() as read:
         found = views.deployment_page(read, ask.readable, now=now, sort=sort, after=after, limit=limit)

@@ -18,7 +18,7 @@ from mlife.serving import views
 from mlife.serving.answering import asked_for
 from mlife.serving.commands import LOCAL
 from mlife.serving.open_inference import OUTPUTS, read_ask, write_answer
-from mlife.serving.pages.shown import Hands
+from mlife.ui.doing import Hands
 
 router = APIRouter(tags=["inference"])
 LARGEST_BODY = 64_000_000

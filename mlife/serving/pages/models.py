@@ -13,13 +13,13 @@ from mlife.core.query import without
 from mlife.serving import views
 from mlife.serving.commands import LOCAL
 from mlife.serving.pages.shown import (
-    Hands,
     badcases_chart,
     in_words,
     sets_chart,
     the_model,
 )
 from mlife.ui import answer, page
+from mlife.ui.doing import Hands
 from mlife.ui.lists import asked, facet_links
 from mlife.ui.timeline import history_of
 
@@ -37,7 +37,7 @@ def list_models(
     limit: int = 50,
 ) -> Response:
     """Models that the query asks for, the newest first, with counts by gate, function and origin."""
-    now = hands.home.do.clock.now()
+    now = hands.now
     ask = asked(request, q, views.MODELS, now)
     with hands.read() as read:
         found = views.model_page(read, ask.readable, now=now, sort=sort, after=after, limit=limit)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends
-
-from mlife.core.errors import NotFound
+from mlife.core.errors import there_is
 from mlife.core.events import Event
 from mlife.core.judgement import Policy
 from mlife.core.projection import Reader
@@ -15,9 +13,7 @@ from mlife.core.statistics import wilson_interval
 from mlife.serving import views
 from mlife.ui import Interval, comparison
 from mlife.ui.charts import Comparison
-from mlife.ui.doing import Doing, doing
 
-Hands = Annotated[Doing, Depends(doing)]
 ORDER = {"broken": 0, "failing": 1, "unproven": 2, "fixed": 3}
 """Of badcases in a verdict: what is wrong first."""
 
@@ -29,10 +25,7 @@ def the_model(read: Reader, model_id: str) -> views.ModelView:
     Raises:
         NotFound: there is none.
     """
-    found = views.model(read, model_id)
-    if found is None:
-        raise NotFound(f"there is no model {model_id}", remedy="look for it in the list of models")
-    return found
+    return there_is(views.model(read, model_id), "model", model_id)
 
 
 def the_deployment(read: Reader, deployment_id: str) -> views.DeploymentView:
@@ -42,10 +35,7 @@ def the_deployment(read: Reader, deployment_id: str) -> views.DeploymentView:
     Raises:
         NotFound: there is none.
     """
-    found = views.deployment(read, deployment_id)
-    if found is None:
-        raise NotFound(f"there is no deployment {deployment_id}", remedy="look for it in the list of deployments")
-    return found
+    return there_is(views.deployment(read, deployment_id), "deployment", deployment_id)
 
 
 def sets_chart(verdict: views.VerdictView, policy: Policy) -> Comparison:

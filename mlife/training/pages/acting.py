@@ -13,9 +13,10 @@ from mlife.core.command import Done
 from mlife.core.errors import Invalid, Refusal, shortened
 from mlife.core.events import Event
 from mlife.training import commands, views
-from mlife.training.pages.shown import Hands, the_task
+from mlife.training.pages.shown import the_task
 from mlife.training.states import Kind
 from mlife.ui import see
+from mlife.ui.doing import Hands
 
 router = APIRouter()
 Input = Annotated[dict[str, Any], Body(default_factory=dict)]

@@ -14,10 +14,11 @@ from mlife.core.projection import Reader
 from mlife.core.statistics import wilson_interval
 from mlife.training import views
 from mlife.training.pages.live import log_of
-from mlife.training.pages.shown import Hands, as_json, live_of, names_of, the_task, tile
+from mlife.training.pages.shown import as_json, live_of, names_of, the_task, tile
 from mlife.training.states import Kind
 from mlife.training.views import Comparison, Score, TaskView
 from mlife.ui import Cell, Interval, answer, comparison, matrix, page, render
+from mlife.ui.doing import Hands
 
 router = APIRouter()
 WRONG_SHOWN = 12

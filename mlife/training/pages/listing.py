@@ -11,9 +11,10 @@ from starlette.responses import Response
 from mlife.core.projection import Reader
 from mlife.core.query import narrow, without
 from mlife.training import views
-from mlife.training.pages.shown import Hands, as_json, live_of
+from mlife.training.pages.shown import as_json, live_of
 from mlife.training.views import TaskView
 from mlife.ui import answer, page
+from mlife.ui.doing import Hands
 from mlife.ui.lists import asked, facet_links
 
 router = APIRouter()
@@ -33,7 +34,7 @@ def list_tasks(
     view: str = "list",
 ) -> Response:
     """Tasks that the query asks for, the last changed first, with counts by state, kind and function."""
-    now = hands.home.do.clock.now()
+    now = hands.now
     ask = asked(request, q, views.tasks_search, now)
     with hands.read() as read:
         found = views.task_page(read, ask.readable, now=now, sort=sort, after=after, limit=limit)

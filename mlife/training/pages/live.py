@@ -13,9 +13,10 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from mlife.core.errors import NotFound
 from mlife.training.live import LOG, lines_after, log_since
-from mlife.training.pages.shown import Hands, as_json, live_of, runs_of, the_task
+from mlife.training.pages.shown import as_json, live_of, runs_of, the_task
 from mlife.training.views import TaskView
 from mlife.ui import render
+from mlife.ui.doing import Hands
 from mlife.ui.pages import environment
 
 router = APIRouter()

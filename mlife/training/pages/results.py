@@ -7,14 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from mlife.core.errors import Invalid, NotFound, Refusal, shortened
+from mlife.core.errors import Invalid, NotFound, Refusal, no_such, shortened
 from mlife.core.judgement.verdicts import shown_p
 from mlife.core.projection import Reader
 from mlife.core.statistics import mcnemar_exact
 from mlife.training import views
-from mlife.training.pages.shown import FILE_PAGE, THUMBNAIL, Hands, names_of, report_link, the_task, tile
+from mlife.training.pages.shown import FILE_PAGE, THUMBNAIL, names_of, report_link, the_task, tile
 from mlife.training.views import Change, Comparison, ModelFacts, Result, TaskView
 from mlife.ui import answer, page, with_query
+from mlife.ui.doing import Hands
 
 router = APIRouter()
 TILES = 60
@@ -115,7 +116,7 @@ def _known(read: Reader, *model_ids: str) -> dict[str, ModelFacts]:
     known = {m.model_id: m for m in views.models(read, model_ids)}
     for wanted in model_ids:
         if wanted not in known:
-            raise NotFound(f"there is no model {wanted}", remedy="choose one of the models' list")
+            raise no_such("model", wanted)
     return known
 
 

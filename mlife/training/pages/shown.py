@@ -6,19 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlencode
 
-from fastapi import Depends, Request
+from fastapi import Request
 
-from mlife.core.errors import NotFound
+from mlife.core.errors import there_is
 from mlife.core.projection import Reader
 from mlife.training import views
 from mlife.training.live import Live, live
 from mlife.training.views import ModelFacts, Result, TaskView
-from mlife.ui.doing import Doing, doing
 
-Hands = Annotated[Doing, Depends(doing)]
 FILE_PAGE, THUMBNAIL = "/files/{}", "/files/{}/thumbnail?size=96"
 REPORT_FORM = "/badcases/report"
 """BAM's form; it is filled from the address."""
@@ -37,10 +35,7 @@ def the_task(read: Reader, task_id: str) -> TaskView:
     Raises:
         NotFound: there is none.
     """
-    found = views.task(read, task_id)
-    if found is None:
-        raise NotFound(f"there is no task {task_id}", remedy="look for it in the list of tasks")
-    return found
+    return there_is(views.task(read, task_id), "task", task_id)
 
 
 def live_of(request: Request, task: TaskView) -> Live | None:
