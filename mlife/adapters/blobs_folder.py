@@ -15,13 +15,14 @@ import hashlib
 import io
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from mlife.core.errors import Corrupt, HomeUnusable, Invalid, NotFound
+from mlife.core.errors import Corrupt, HomeUnusable, Invalid, NotFound, shortened
 from mlife.core.ports import StoredFile
 
 CHUNK = 1 << 20
@@ -77,6 +78,8 @@ class FolderBlobs:
         """
         if isinstance(source, Path):
             try:
+                if not stat.S_ISREG(source.stat().st_mode):  # a pipe may never speak, a device never end
+                    raise NotFound(f"{shortened(str(source))} is no file", remedy="name a file, or put a whole folder")
                 with source.open("rb") as opened:
                     return self.put(opened, limit=limit)
             except OSError as e:

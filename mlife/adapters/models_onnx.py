@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -120,9 +121,19 @@ class Predictor:
             raise Invalid(f"the model can't read an input of shape {rows.shape}: {shortened(e)}") from e
         scores = answers.get(self._score_output or "")
         if self._label_output:
-            labels = [str(label) for label in np.asarray(answers[self._label_output]).reshape(len(rows))]
+            told = np.asarray(answers[self._label_output])
+            _check_rows(told.size == len(rows), told, rows)
+            labels = [str(label) for label in told.reshape(len(rows))]
         else:
-            best = np.asarray(scores).reshape(len(rows), -1).argmax(axis=1)
+            told = np.asarray(scores)
+            _check_rows(told.size >= len(rows) and told.size % len(rows) == 0, told, rows)
+            columns = told.reshape(len(rows), -1)
+            if self.labels and len(self.labels) != columns.shape[1]:
+                raise Invalid(
+                    f"the model gives {columns.shape[1]} scores and {LABELS_KEY} names {len(self.labels)} labels",
+                    remedy="name one label for each score column",
+                )
+            best = columns.argmax(axis=1)
             labels = [self.labels[i] if self.labels else str(i) for i in best]
         return [{"label": label, "score": s} for label, s in zip(labels, self._scores(labels, scores), strict=True)]
 
@@ -144,7 +155,7 @@ class Predictor:
 
     def _scores(self, labels: Sequence[str], scores: Any) -> list[float | None]:
         columns = {label: i for i, label in enumerate(self.labels or ())}
-        if scores is None or scores.ndim != 2 or scores.shape[1] != len(columns):
+        if scores is None or scores.shape != (len(labels), len(columns)):
             return [None] * len(labels)
         rivals = max(1, len(columns) - 1)
         found: list[float | None] = []
@@ -154,6 +165,13 @@ class Predictor:
                 value = min(1.0, max(0.0, value / rivals))
             found.append(round(value, 6) if 0.0 <= value <= 1.0 else None)
         return found
+
+
+def _check_rows(fit: bool, told: Any, rows: Any) -> None:  # noqa: FBT001 - what was found out beside it
+    if not fit:
+        raise Invalid(
+            f"the model answers {list(told.shape)} for {len(rows)} rows", remedy="export it with a row axis that varies"
+        )
 
 
 class OnnxModels:
@@ -233,7 +251,9 @@ class OnnxModels:
         try:
             session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         except Exception as e:  # as above: no common class
-            raise Invalid(f"{path} can't be loaded: {shortened(e)}", remedy="check it with `mlife model check`") from e
+            raise Invalid(
+                f"{path.name} can't be loaded: {shortened(e)}", remedy="check it with `mlife model check`"
+            ) from e
         return Predictor(session)
 
     def _read(self, path: Path) -> tuple[ModelProto, bytes]:
@@ -245,25 +265,30 @@ class OnnxModels:
         try:
             model = onnx.load_model_from_string(data)
         except Exception as e:  # protobuf's DecodeError, whose module carries no types
-            raise Invalid(f"{path} is no ONNX file: {e}", remedy="export the model to ONNX") from e
+            raise Invalid(f"{path.name} is no ONNX file: {e}", remedy="export the model to ONNX") from e
         outside = _external_files(model)
         if outside:
             raise Invalid(
-                f"{path} keeps weights in other files: {', '.join(outside[:3])}",
+                f"{path.name} keeps weights in other files: {', '.join(outside[:3])}",
                 remedy="export it as one file (save_as_external_data=False)",
             )
         try:
             onnx.checker.check_model(model)
         except onnx.checker.ValidationError as e:
-            raise Invalid(f"{path} is no valid ONNX model: {shortened(e)}") from e
+            raise Invalid(f"{path.name} is no valid ONNX model: {shortened(e)}") from e
         return model, data
 
 
 def _bytes_of(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > LARGEST_MODEL:
-            raise Invalid(f"{path} has {size:,} bytes; a model may have {LARGEST_MODEL:,}")
+        known = path.stat()
+        if not stat.S_ISREG(known.st_mode):  # a device may never end
+            raise Invalid(f"{path.name} is no file", remedy="name the model's ONNX file")
+        if known.st_size > LARGEST_MODEL:
+            raise Invalid(
+                f"{path.name} has {known.st_size:,} bytes",
+                remedy=f"a model may have {LARGEST_MODEL:,}: quantise it, or keep less in it",
+            )
         return path.read_bytes()
     except FileNotFoundError as e:
         raise NotFound(f"there is no model file {path}") from e

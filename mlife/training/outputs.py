@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,8 @@ from mlife.training.manifest import Prepared, label_of
 
 MODEL, METRICS, RESULTS = "model.onnx", "metrics.json", "results.jsonl"
 LARGEST_JSON = 5_000_000
+MOST_METRICS = 1_000
+LONGEST_NAME = 200
 LONGEST_LINE = 1_000_000
 MOST_FILES = 1_000
 SHOWN = 20
@@ -66,25 +68,50 @@ def read_metrics(path: Path) -> dict[str, float]:
         Invalid: with each entry that is no such thing.
     """
     try:
+        if not path.is_file():
+            if not os.path.lexists(path):
+                return {}
+            raise Invalid(f"{METRICS} is no file", remedy='leave a file with {"accuracy": 0.98}')
         if path.stat().st_size > LARGEST_JSON:
             raise Invalid(
                 f"{METRICS} has more than {LARGEST_JSON:,} bytes", remedy="leave long series in a file of their own"
             )
         said = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except ValueError as e:
-        raise Invalid(f"{METRICS} is no JSON: {e}") from e
+    except OSError as e:
+        raise Invalid(f"{METRICS} can't be read: {e.strerror}") from e
+    except (ValueError, RecursionError) as e:
+        raise Invalid(f"{METRICS} is no JSON: {shortened(e)}", remedy='leave {"accuracy": 0.98}') from e
     if not isinstance(said, dict):
         raise Invalid(f"{METRICS} is no object", remedy='leave {"accuracy": 0.98}')
-    wrong = [
-        Refusal(at, name, shortened(value), "is no finite number", "a finite number")
-        for at, (name, value) in enumerate(said.items(), 1)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value)
+    if len(said) > MOST_METRICS:
+        raise Invalid(
+            f"{METRICS} has {len(said):,} entries",
+            remedy=f"leave at most {MOST_METRICS:,}; long series go into a file of their own",
+        )
+    names = [
+        Refusal(at, shortened(name, 40), shortened(name), "is no name", f"1 to {LONGEST_NAME} characters of one line")
+        for at, name in enumerate(said, 1)
+        if not (0 < len(name) <= LONGEST_NAME and name.isprintable())
     ]
-    if wrong:
-        raise Invalid(f"{METRICS} has {len(wrong)} values that are no numbers", refusals=tuple(wrong[:SHOWN]))
+    wrong = [
+        Refusal(at, shortened(name, 40), shortened(value), "is no finite number", "a finite number")
+        for at, (name, value) in enumerate(said.items(), 1)
+        if not _is_metric(value)
+    ]
+    if names or wrong:
+        parts = [f"{len(wrong)} values that are no numbers"] * bool(wrong)
+        parts += [f"{len(names)} names that can't be shown"] * bool(names)
+        raise Invalid(f"{METRICS} has {' and '.join(parts)}", refusals=(*wrong, *names)[:SHOWN])
     return said
+
+
+def _is_metric(value: Any) -> bool:
+    """A number that a float holds."""
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and abs(value) <= sys.float_info.max  # also of whole numbers, which may be longer; NaN is not
+    )
 
 
 def read_results(path: Path, prepared: Prepared) -> tuple[Results, ...]:

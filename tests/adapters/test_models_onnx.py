@@ -88,6 +88,46 @@ def test_what_is_no_model_is_refused(tmp_path, data):
         MODELS.check(tmp_path / "none.onnx")
 
 
+def test_what_is_no_file_is_refused_unread(tmp_path):
+    for act in (MODELS.check, MODELS.load):
+        with pytest.raises(Invalid, match="zero is no file"):
+            act(Path("/dev/zero"))
+        with pytest.raises(Invalid, match="is no file"):
+            act(tmp_path)
+    with (tmp_path / "large.onnx").open("wb") as sparse:
+        sparse.truncate(2_000_000_001)
+    with pytest.raises(Invalid, match="has 2,000,000,001 bytes: a model may have 2,000,000,000"):
+        MODELS.check(tmp_path / "large.onnx")
+
+
+def constant(tmp_path, kind, values, **metadata):
+    """A model that answers *values* whatever it is shown."""
+    tensor = helper.make_tensor("v", kind, [len(values)], values)
+    graph = helper.make_graph(
+        [helper.make_node("Constant", [], ["said"], value=tensor)],
+        "constant",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2])],
+        [helper.make_tensor_value_info("said", kind, [len(values)])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    for key, value in metadata.items():
+        model.metadata_props.add(key=key.replace("_", "."), value=value)
+    path = tmp_path / "constant.onnx"
+    onnx.save(model, path)
+    return MODELS.load(path)
+
+
+def test_a_model_whose_answer_does_not_fit_its_question_is_at_fault(tmp_path):
+    label = constant(tmp_path, TensorProto.INT64, [7])
+    assert label.predict([[0, 0]])[0]["label"] == "7"
+    with pytest.raises(Invalid, match=r"the model answers \[1\] for 2 rows"):
+        label.predict([[0, 0], [0, 0]])
+    with pytest.raises(Invalid, match=r"the model answers \[3\] for 2 rows"):
+        constant(tmp_path, TensorProto.FLOAT, [0.1, 0.2, 0.7]).predict([[0, 0], [0, 0]])
+    with pytest.raises(Invalid, match="gives 3 scores and mlife.labels names 2 labels"):
+        constant(tmp_path, TensorProto.FLOAT, [0.1, 0.2, 0.7], mlife_labels='["a", "b"]').predict([[0, 0]])
+
+
 def test_an_exported_svc_answers_as_the_original_and_refuses_other_shapes(tmp_path):
     pixels, digits = load_digits(return_X_y=True)
     machine = SVC(C=10, gamma=0.001).fit(pixels[:500], digits[:500])

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import random
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -137,3 +139,10 @@ def test_a_source_that_is_no_file_is_not_found(blobs, tmp_path):
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(NotFound, match=path.name):
             blobs.put(path)
+
+
+def test_a_pipe_or_a_device_is_no_file_and_keeps_nobody_waiting(blobs, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for source in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(NotFound, match="is no file"):
+            blobs.put(source)

@@ -88,6 +88,17 @@ def test_an_exception_fails_the_task_with_the_end_of_its_log(bench):
         ("(out / 'model.onnx').write_bytes(b'not a model')", "is no ONNX file"),
         ("(out / 'metrics.json').write_text('{\"loss\": NaN}')", "1 values that are no numbers"),
         ("(out / 'metrics.json').write_text('[1]')", "is no object"),
+        ("(out / 'metrics.json').write_text('[' * 100_000)", "is no JSON"),
+        ("(out / 'metrics.json').write_text('{\"a\": 1' + '0' * 400 + '}')", "is no finite number"),
+        ("(out / 'metrics.json').write_text('{\"a' + chr(92) + 'ud800\": 1}')", "is no name"),
+        ("(out / 'metrics.json').write_text('{\"' + 'a' * 201 + '\": 1}')", "is no name"),
+        (
+            "(out / 'metrics.json').write_text(str({f'm{i}': i for i in range(1001)}).replace(chr(39), chr(34)))",
+            "1,001",
+        ),
+        ("os.mkfifo(out / 'metrics.json')", "metrics.json is no file"),
+        ("os.symlink('/dev/zero', out / 'metrics.json')", "metrics.json is no file"),
+        ("os.symlink('/dev/zero', out / 'model.onnx')", "left no model.onnx"),
     ],
 )
 def test_a_training_task_that_leaves_what_cant_be_used_fails_and_says_why(bench, leaves, error):
