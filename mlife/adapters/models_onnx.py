@@ -252,7 +252,7 @@ class OnnxModels:
             session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         except Exception as e:  # as above: no common class
             raise Invalid(
-                f"{path.name} can't be loaded: {shortened(e)}", remedy="check it with `mlife model check`"
+                f"{path.name} can't be loaded: {shortened(e)}", remedy="export it with operators that ONNX Runtime has"
             ) from e
         return Predictor(session)
 

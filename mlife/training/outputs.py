@@ -80,7 +80,7 @@ def read_metrics(path: Path) -> dict[str, float]:
     except OSError as e:
         raise Invalid(f"{METRICS} can't be read: {e.strerror}") from e
     except (ValueError, RecursionError) as e:
-        raise Invalid(f"{METRICS} is no JSON: {shortened(e)}", remedy='leave {"accuracy": 0.98}') from e
+        raise Invalid(f"{METRICS} is no JSON: {shortened(str(e))}", remedy='leave {"accuracy": 0.98}') from e
     if not isinstance(said, dict):
         raise Invalid(f"{METRICS} is no object", remedy='leave {"accuracy": 0.98}')
     if len(said) > MOST_METRICS:

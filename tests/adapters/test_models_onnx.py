@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import warnings
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -124,7 +125,7 @@ def test_a_model_whose_answer_does_not_fit_its_question_is_at_fault(tmp_path):
         label.predict([[0, 0], [0, 0]])
     with pytest.raises(Invalid, match=r"the model answers \[3\] for 2 rows"):
         constant(tmp_path, TensorProto.FLOAT, [0.1, 0.2, 0.7]).predict([[0, 0], [0, 0]])
-    with pytest.raises(Invalid, match="gives 3 scores and mlife.labels names 2 labels"):
+    with pytest.raises(Invalid, match=r"gives 3 scores and mlife\.labels names 2 labels"):
         constant(tmp_path, TensorProto.FLOAT, [0.1, 0.2, 0.7], mlife_labels='["a", "b"]').predict([[0, 0]])
 
 
