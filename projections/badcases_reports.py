@@ -38,7 +38,6 @@ JSON = dict[str, Any]
 SEVERITIES = {"minor": 1, "major": 2, "critical": 3}
 SETTLED = ("shipped", "closed", "recurring")
 """Statuses that a report alone may change."""
-DAY = timedelta(days=1)
 MICROSECOND = timedelta(microseconds=1)
 
 explained = lru_cache(maxsize=20_000)(explain)

@@ -145,6 +145,10 @@ def explain(error: MLifeError) -> None:
     """Say on standard error what was refused, and what to do."""
     click.echo(f"mlife: {error.message}", err=True)
     if isinstance(error, Invalid):
+        from mlife.core.query import QueryError  # brings SQLAlchemy, which a command that succeeds may not need
+
+        for line in error.pointer().splitlines() if isinstance(error, QueryError) else ():
+            click.echo(f"  {line}", err=True)
         for refusal in error.refusals[:20]:
             click.echo(f"  {refusal}", err=True)
         if len(error.refusals) > 20:

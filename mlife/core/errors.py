@@ -106,13 +106,6 @@ class Conflict(MLifeError):
         self.stream, self.expected, self.actual = stream, expected, actual
 
 
-class Mismatch(MLifeError):
-    """The same id was used before for something else."""
-
-    status = 409
-    title = "Same id, other content"
-
-
 class Unavailable(MLifeError):
     """A part that is needed can't be reached or has not caught up; the same request may work later."""
 

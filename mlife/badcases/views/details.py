@@ -174,12 +174,6 @@ def confusions(read: Reader, system: str, function: str) -> dict[str, tuple[str,
     return {row.badcase_id: (row.truth, row.predicted) for row in rows}
 
 
-def report_place(read: Reader, badcase_id: str, uid: str) -> int | None:
-    """The position of a report of the badcase; None if it is not there."""
-    place = read.value(select(r.number).where(r.badcase_id == badcase_id, r.uid == uid))
-    return None if place is None else int(place)
-
-
 def report_by_position(read: Reader, position: int) -> ReportView | None:
     """The report at *position*, where it is counted now; None if none is there."""
     found = report_views(read, read.all(select(report_rows).where(r.number == position)))

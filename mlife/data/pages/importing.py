@@ -21,7 +21,6 @@ from mlife.ui.pages import wants_json
 
 router = APIRouter()
 LARGEST_DOCUMENT = 2 << 30
-SAID = ("name", "form", "id", "into", "purpose", "system", "function", "request", "iteration")
 
 
 @router.post("/api/v1/documents", response_model=None)
