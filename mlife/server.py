@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import logging
 import secrets
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
@@ -20,7 +21,9 @@ from mlife.core.projection import projections
 from mlife.runtime import Home, feature_modules
 from mlife.ui import desk, mount
 from mlife.ui.news import News
+from mlife.ui.pages import local_address
 from mlife.ui.problems import Problem
+from mlife.ui.safety import HEADERS, OwnNames
 
 log = logging.getLogger("mlife.server")
 health = APIRouter()
@@ -31,13 +34,14 @@ OPEN_PATHS = ("/healthz", "/readyz")
 """What is answered without a token: they say nothing but yes or no."""
 
 
-def make_app(home: Home, *, token: str | None = None) -> FastAPI:
+def make_app(home: Home, *, token: str | None = None, names: Iterable[str] | None = None) -> FastAPI:
     """
     The application on an opened *home*.
 
     Args:
         token: if set, every request but the health checks must carry it: `Authorization: Bearer …`, or once
             `?token=…` in a browser, which keeps it in a cookie.
+        names: if set, requests to another host name than these, `localhost` or an address are refused; see `OwnNames`.
     """
     app = FastAPI(
         title="MLife",
@@ -56,6 +60,8 @@ def make_app(home: Home, *, token: str | None = None) -> FastAPI:
         if router is not None:
             app.include_router(router)
     mount(app)
+    if names is not None:
+        app.add_middleware(OwnNames, names=frozenset(name.lower() for name in names))
     if token:
         app.add_middleware(TokenGate, token=token)
     return app
@@ -79,7 +85,8 @@ def readyz(request: Request) -> Response:
             if s.state in ("live", "stopped") and s.name in projections and projections[s.name].version == s.version
         ]
     except MLifeError as e:
-        return JSONResponse({"status": "failing", "why": str(e)}, 503)
+        log.warning("not ready: %s", e)  # said here and not in the answer, which needs no token
+        return JSONResponse({"status": "failing"}, 503)
     late = {s.name: s.position for s in standings if s.state == "stopped" or head - s.position > LAG_READY}
     late |= dict.fromkeys(projections.keys() - {s.name for s in standings}, 0)
     if late:
@@ -101,9 +108,10 @@ class TokenGate:
             return
         request = Request(scope)
         asked = request.query_params.get("token")
-        if asked is not None and self._is_right(asked):
+        if asked is not None and scope["method"] == "GET" and self._is_right(asked):
             clean = request.url.remove_query_params("token")
-            answer: Response = RedirectResponse(str(clean.path) + (f"?{clean.query}" if clean.query else ""), 303)
+            where = local_address(clean.path) + (f"?{clean.query}" if clean.query else "")
+            answer: Response = RedirectResponse(where, 303, HEADERS)
             answer.set_cookie("mlife_token", asked, httponly=True, samesite="strict", secure=scope["scheme"] == "https")
             await answer(scope, receive, send)
         elif self._is_right(_bearer(request.headers)) or self._is_right(request.cookies.get("mlife_token", "")):
@@ -111,7 +119,7 @@ class TokenGate:
         else:
             problem = Problem(401, "Not authorised", "This server wants a token.", "send Authorization: Bearer <token>")
             answer = problem.as_json(scope["path"])
-            answer.headers["WWW-Authenticate"] = "Bearer"
+            answer.headers.update({"WWW-Authenticate": "Bearer", **HEADERS})
             await answer(scope, receive, send)
 
     def _is_right(self, given: str) -> bool:

@@ -53,7 +53,7 @@ def command(home: Home, host: str, port: int, token: str | None, no_tasks: bool)
         if not no_tasks:
             running.enter_context(working(home))
         home.restore()
-        serve(make_app(home, token=token), host, port, announce)
+        serve(make_app(home, token=token, names=None if token else [host]), host, port, announce)
 
 
 def _end(*_: object) -> None:

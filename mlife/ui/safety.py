@@ -1,16 +1,19 @@
 """
-Headers that keep a page to itself, and the refusal of writes that another site's page sends through the browser.
+Headers that keep a page to itself, and the refusal of what another site's page sends through the browser.
 
-A server on loopback has no password; without this check any web page could make its reader's browser post to it.
+A server on loopback has no password; without these checks any web page could make its reader's browser post to it, or
+read it under a name of its own that it has pointed to this machine.
 """
 
 from __future__ import annotations
 
+import ipaddress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mlife.core.errors import shortened
 from mlife.ui.problems import Problem
 
 HEADERS = {
@@ -56,6 +59,43 @@ class PageSafety:
             await refused.as_json()(scope, receive, send_safely)
             return
         await self.app(scope, receive, send_safely)
+
+
+class OwnNames:
+    """
+    ASGI middleware: only a request to one of this machine's own names is answered.
+
+    A web page may have its own name pointed to 127.0.0.1; to the browser it is then the same site, so nothing but the
+    `Host` header tells. Addresses can't be pointed elsewhere, so any is right.
+
+    Args:
+        names: further host names that are right, beside `localhost`.
+    """
+
+    def __init__(self, app: ASGIApp, names: frozenset[str] = frozenset()) -> None:
+        self.app = app
+        self._names = names | {"localhost"}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or self._is_own(Headers(scope=scope).get("host", "")):
+            await self.app(scope, receive, send)
+            return
+        refused = Problem(
+            421,
+            "Not this server's name",
+            f"This server has no token and is not called {shortened(Headers(scope=scope).get('host', ''), 80)!r}.",
+            f"ask for {' or '.join(sorted(self._names))}, or start it with a token: mlife up --token …",
+        )
+        answer = refused.as_json()
+        answer.headers.update(HEADERS)
+        await answer(scope, receive, send)
+
+    def _is_own(self, host: str) -> bool:
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+            return name in self._names or bool(ipaddress.ip_address(name))
+        except ValueError:
+            return False
 
 
 def is_foreign(headers: Headers) -> bool:

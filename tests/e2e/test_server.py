@@ -44,7 +44,7 @@ class Up:
         """An open stream of events."""
         opened = socket.create_connection(("127.0.0.1", self.port), timeout=20)
         self.streams.append(opened)
-        asked = f"GET /api/v1/events?after={after} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n"
+        asked = f"GET /api/v1/events?after={after} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n"
         opened.sendall(asked.encode())
         assert opened.recv(15) == b"HTTP/1.1 200 OK"
         return opened
@@ -135,7 +135,7 @@ def test_many_streams_cost_little_while_nothing_happens_and_each_hears_of_each_e
 def test_a_client_that_goes_away_in_the_middle_of_its_request_leaves_no_stack_in_the_servers_log(up: Up) -> None:
     for _ in range(5):
         client = socket.create_connection(("127.0.0.1", up.port))
-        head = "POST /api/v1/reports HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\nContent-Type: application/json\r\n"
+        head = "POST /api/v1/reports HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999\r\n"
         client.sendall(f'{head}\r\n{{"sys'.encode())
         client.close()
     assert up.post(report(1))["accepted"] == 1
