@@ -22,8 +22,10 @@ from types import ModuleType
 from typing import Any
 
 from mlife.core.command import Executor
-from mlife.core.errors import Misconfigured, Unavailable
+from mlife.core.errors import Corrupt, Misconfigured, Unavailable
 from mlife.core.handler import HandlerBook, Ports
+from mlife.core.ports import EventStore
+from mlife.core.projection import Views
 from mlife.core.runner import Runner
 from mlife.core.sealing import Sealer
 
@@ -222,6 +224,7 @@ def open_home(chosen: Settings, *, rooms: Sequence[str] = ROOMS) -> Iterator[Hom
 
     Raises:
         HomeUnusable: it can't be written.
+        Corrupt: the log has lost its end.
         Misconfigured: a feature can't be loaded.
     """
     home = wire(chosen, rooms=rooms)
@@ -260,9 +263,35 @@ def wire(chosen: Settings, *, rooms: Sequence[str] = ROOMS) -> Home:
         models=models,
         extra={"target": InProcessTarget(models), "images": images},
     )
-    return Home(
+    home = Home(
         chosen, ports, executor, Runner(ports, executor, book), sealer, book, [images, store, views, book, keys]
     )
+    try:
+        check_end_of_log(store, views, book)
+    except BaseException:
+        home.close()
+        raise
+    return home
+
+
+def check_end_of_log(store: EventStore, views: Views, book: HandlerBook) -> None:
+    """
+    See that the log still has what was made of it.
+
+    SQLite does not notice that a `-wal` was removed or that an old copy was put back. New events would take the
+    positions of lost ones, and query tables and handlers would pass over them.
+
+    Raises:
+        Corrupt: events are gone from the end of the log.
+    """
+    known = max([0, *(s.position for s in views.standings()), *book.positions().values()])
+    head = store.head()  # asked last: others may append meanwhile
+    if known > head:
+        raise Corrupt(
+            f"the log has lost its end: it stops at position {head}, and events up to {known} were dealt with before",
+            remedy="put mlife.db back together with its mlife.db-wal; to go on from the shorter log instead, end what "
+            "runs here and delete views.db and handlers.db, which are made anew",
+        )
 
 
 def _path(url: str) -> Path:

@@ -132,7 +132,7 @@ class SqliteEventStore:
         self._news = threading.Condition()
         self._wakes = 0
         self._closed = threading.Event()
-        self._readers = Readers(self._open_reader)
+        self._readers = Readers(path, self._open_reader)
         self._writer = opened(path, SCHEMA)
         with translated(path):
             self._lock_file = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o644)

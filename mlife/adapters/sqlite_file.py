@@ -27,6 +27,14 @@ DISK_FAULTS: Final = {
 }
 """Primary result codes that are the disk's or the machine's fault. Any other one is a fault of the statement."""
 
+MENDED: Final = {
+    "views.db": "end what runs here, delete it and its -wal and -shm: it is made anew from the log",
+    "handlers.db": "end what runs here, delete it and its -wal and -shm: facts are looked at again, none takes effect "
+    "twice",
+    "keys.db": "restore it from a backup; without it sealed personal fields stay unreadable",
+}
+"""What helps a damaged file that is not the log."""
+
 WAITING: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
@@ -86,14 +94,15 @@ class Readers:
     A pool and not one for each thread: servers make and drop threads, and a dropped thread would keep its file open.
     """
 
-    def __init__(self, make: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(self, path: Path, make: Callable[[], sqlite3.Connection]) -> None:
+        self._path = path
         self._make = make
         self._idle: list[sqlite3.Connection] = []
         self._closed = threading.Event()
 
     @contextmanager
     def lent(self) -> Iterator[sqlite3.Connection]:
-        """A connection for the block."""
+        """A connection for the block. A disk that fails is told in words."""
         if self._closed.is_set():
             raise Unavailable("the home is closed", remedy="open it again")
         try:
@@ -101,7 +110,8 @@ class Readers:
         except IndexError:
             db = self._make()
         try:
-            yield db
+            with translated(self._path):
+                yield db
         finally:
             self._idle.append(db)
             if self._closed.is_set():
@@ -135,7 +145,9 @@ def explained(path: Path, fault: BaseException) -> MLifeError | None:
         if code not in DISK_FAULTS:
             return None
         if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-            return HomeUnusable(f"{path} is damaged ({fault})", remedy="restore it from a backup")
+            return HomeUnusable(
+                f"{path} is damaged ({fault})", remedy=MENDED.get(path.name, "restore it from a backup")
+            )
     text = str(fault).lower()
     if "full" in text or "no space" in text or "quota" in text:
         return HomeUnusable(

@@ -10,7 +10,7 @@ from mlife.cli.terminal import json_option, print_json, progress, show, with_hom
 from mlife.core import control
 from mlife.core.errors import NotFound, Refused
 from mlife.core.projection import Projection, projections
-from mlife.core.rebuild import rebuild, rollback, verify
+from mlife.core.rebuild import is_left_over, rebuild, rollback, verify
 
 if TYPE_CHECKING:
     from mlife.runtime import Home
@@ -40,7 +40,7 @@ def status(home: Home, as_json: bool) -> None:
             "state": s.state,
             "position": s.position,
             "behind": head - s.position,
-            "why": s.error,
+            "why": "its rebuild was killed; the next one drops it" if is_left_over(home.ports, s) else s.error,
         }
         for s in home.ports.views.standings()
     ]

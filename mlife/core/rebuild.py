@@ -15,7 +15,7 @@ from mlife.core.control import skips_of
 from mlife.core.errors import Conflict, Refused
 from mlife.core.folding import fold
 from mlife.core.handler import Ports
-from mlife.core.projection import Projection, Standing
+from mlife.core.projection import Projection, Standing, projections
 
 Progress = Callable[[int, int], None]
 """Called with (position, head)."""
@@ -94,18 +94,8 @@ def rollback(ports: Ports, projection: Projection) -> Standing:
         Refused: none was kept.
         Unfoldable: it can't be caught up.
     """
-    kept = [
-        s
-        for s in ports.views.standings()
-        if (s.name, s.version, s.state) == (projection.name, projection.version, "old")
-    ]
-    if not kept:
-        raise Refused(
-            f"no earlier generation of {projection.name} v{projection.version} is kept",
-            remedy="one is kept after each `mlife projection rebuild`",
-        )
     with _alone(ports, projection):
-        standing = _chase(ports, projection, kept[-1], silent)
+        standing = _chase(ports, projection, _kept(ports, projection), silent)
         with ports.store.barrier() as head:
             standing = fill(ports, projection, standing, head)
             ports.views.flip(standing)
@@ -113,9 +103,20 @@ def rollback(ports: Ports, projection: Projection) -> Standing:
     return replace(standing, state="live")
 
 
+def _kept(ports: Ports, projection: Projection) -> Standing:
+    mine = (projection.name, projection.version, "old")
+    kept = [s for s in ports.views.standings() if (s.name, s.version, s.state) == mine]
+    if not kept:
+        raise Refused(
+            f"no earlier generation of {projection.name} v{projection.version} is kept",
+            remedy="one is kept after each `mlife projection rebuild`",
+        )
+    return kept[-1]
+
+
 @contextmanager
 def _alone(ports: Ports, projection: Projection) -> Iterator[None]:
-    with ports.locks.hold(f"rebuild-{projection.name}") as held:
+    with ports.locks.hold(_lock(projection.name)) as held:
         if not held:
             raise Refused(f"projection {projection.name} is being rebuilt or verified already", remedy="wait for it")
         yield
@@ -131,6 +132,24 @@ def _building(ports: Ports, projection: Projection) -> Iterator[Standing]:
             yield ports.views.new_generation(projection)
         finally:
             _discard_fillings(ports, projection)
+
+
+def sweep(ports: Ports) -> None:
+    """Drop what rebuilds and verifications that were killed have left half-filled."""
+    for s in ports.views.standings():
+        if is_left_over(ports, s) and s.name in projections:
+            with ports.locks.hold(_lock(s.name)) as held:
+                if held:
+                    _discard_fillings(ports, projections[s.name])
+
+
+def is_left_over(ports: Ports, standing: Standing) -> bool:
+    """Is nobody filling this half-filled generation any more?"""
+    return standing.state == "filling" and not ports.locks.is_held(_lock(standing.name))
+
+
+def _lock(name: str) -> str:
+    return f"rebuild-{name}"
 
 
 def _discard_fillings(ports: Ports, projection: Projection) -> None:

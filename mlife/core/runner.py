@@ -22,6 +22,7 @@ from mlife.core.events import Event, Recorded
 from mlife.core.folding import Unfoldable, fold, is_outage
 from mlife.core.handler import DeadLetter, Do, Handler, HandlerBook, Ports, Timer, acting, handlers, timers
 from mlife.core.projection import Projection, Standing, projections
+from mlife.core.rebuild import sweep
 
 log = logging.getLogger("mlife.runner")
 
@@ -80,10 +81,13 @@ class Runner:
                 with self.ports.locks.hold("runner") as held:
                     if held:
                         self._forget()
+                        sweep(self.ports)
                         self._follow(stop)
                         return
             except MLifeError as e:
                 log.error("%s", e)  # noqa: TRY400 - it says what happened; the stack adds nothing
+            except Exception:
+                log.exception("the runner could not begin; it tries again")
             stop.wait(self.lock_wait)
 
     def _follow(self, stop: threading.Event) -> None:

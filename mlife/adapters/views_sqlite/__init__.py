@@ -62,18 +62,25 @@ class SqliteViews:
             return db
 
     @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        """A connection. A disk that fails is told in words; a statement that does is the caller's affair."""
+        try:
+            with self._engine.connect() as c:
+                yield c
+        except (DBAPIError, sqlite3.Error) as fault:
+            said = explained(self._path, fault.orig or fault if isinstance(fault, DBAPIError) else fault)
+            if said is None:
+                raise
+            raise said from fault
+
+    @contextmanager
     def _write(self) -> Iterator[Connection]:
-        """A writing transaction. A disk that fails is told in words; a statement that does is the caller's affair."""
-        with flocked(self._path), self._engine.connect() as c:
+        """A writing transaction."""
+        with flocked(self._path), self._connected() as c:
             c.info["begin"] = "BEGIN IMMEDIATE"
             try:
                 with c.begin():
                     yield c
-            except (DBAPIError, sqlite3.Error) as fault:
-                said = explained(self._path, fault.orig or fault if isinstance(fault, DBAPIError) else fault)
-                if said is None:
-                    raise
-                raise said from fault
             finally:
                 c.info["begin"] = "BEGIN"
                 c.info.pop("names", None)
@@ -89,7 +96,7 @@ class SqliteViews:
         """See `Views.read`."""
         deadline = time.monotonic() + timeout
         while True:
-            with self._engine.connect() as c, c.begin():
+            with self._connected() as c, c.begin():
                 live = live_standings(c)
                 if len(live) == len(projections):
                     moving = min((s.position for s in live if s.state == "live"), default=min_position)
@@ -125,14 +132,14 @@ class SqliteViews:
 
     def standings(self) -> list[Standing]:
         """See `Views.standings`."""
-        with self._engine.connect() as c:
+        with self._connected() as c:
             return all_standings(c)
 
     # --- generations ---
 
     def prepare(self, projection: Projection) -> Standing:
         """See `Views.prepare`."""
-        with self._engine.connect() as c:
+        with self._connected() as c:
             for s in live_standings(c):
                 if s.name == projection.name:
                     check_tables(c, projection, s)
@@ -172,6 +179,8 @@ class SqliteViews:
         with self._write() as c:
             mine = [s for s in all_standings(c) if (s.name, s.version) == (standing.name, standing.version)]
             live = [s for s in mine if s.state in ("live", "stopped") and s.generation != standing.generation]
+            if standing.generation not in {s.generation for s in mine}:
+                raise Conflict(f"generation {standing.generation} of {standing.name}", standing.position, -1)
             for s in live:
                 _set_state(c, s, "old")
             _set_state(c, standing, "live")
@@ -232,7 +241,7 @@ class SqliteViews:
     @contextmanager
     def comparing(self, projection: Projection, left: Standing, right: Standing) -> Iterator[Callable[[], list[str]]]:
         """See `Views.comparing`."""
-        with self._engine.connect() as c, c.begin():
+        with self._connected() as c, c.begin():
             c.exec_driver_sql("SELECT 1 FROM checkpoints LIMIT 1").all()  # SQLite's snapshot begins at the first read
             yield lambda: _differences(c, projection, left, right)
 
