@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import func, select
 
 from mlife.badcases.standing import NEEDS_ME
+from mlife.badcases.views.search import counted_badcases
 from mlife.badcases.views.tables import alarm_rows, badcase_rows, iteration_rows
 from mlife.core.projection import Reader
 
@@ -15,7 +16,7 @@ def needing_me(read: Reader) -> dict[str, int]:
     """Badcases that wait for a person's first look, by status and under `all`."""
     rows = read.all(
         select(b.status, func.count().label("how_many"))
-        .where(b.status.in_(NEEDS_ME), b.frequency > 0)
+        .where(b.status.in_(NEEDS_ME), counted_badcases())
         .group_by(b.status)
     )
     counts = dict.fromkeys(NEEDS_ME, 0) | {row.status: row.how_many for row in rows}

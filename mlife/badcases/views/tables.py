@@ -44,7 +44,7 @@ badcase_rows = Table(
     Index("badcase_by_priority", "priority", "badcase_id"),
     Index("badcase_by_frequency", "frequency", "badcase_id"),
     Index("badcase_by_function", "system", "function", "status"),
-    Index("badcase_by_status", "status", "priority", "badcase_id"),
+    Index("badcase_by_status", "status", "priority", "badcase_id", "frequency"),  # every page counts by it alone
     Index("badcase_by_mute", "muted_until"),
 )
 """
