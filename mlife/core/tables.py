@@ -65,6 +65,8 @@ class TextMatch(ColumnElement[bool]):
 
     inherit_cache = False
     type = Boolean()
+    _is_implicitly_boolean = True
+    """It is a condition already: SQLAlchemy would write `… IN (…) = 1`, which no index can answer."""
 
     def __init__(self, index: str, key: ColumnElement[int], terms: str) -> None:
         self.index, self.row, self.terms = index, key, terms

@@ -200,7 +200,7 @@ def plans(field: Field) -> Iterator[Plans]:
         yield Plans(read)
 
 
-@pytest.mark.parametrize("q", ["", "status:new", "function:digit open:yes", "reports>5"])
+@pytest.mark.parametrize("q", ["", "status:new", "function:digit open:yes", "reports>5", "night"])
 def test_no_default_list_reads_every_report(filled: Field, q: str) -> None:
     with plans(filled) as read:
         lists.badcases(read, q, now=NOW)
