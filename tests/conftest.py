@@ -32,7 +32,7 @@ def drain(home: Home, rounds: int = 1_000) -> int:
     for _ in range(rounds):
         if home.runner.step():
             continue
-        home.runner._timers_at = 0.0  # look at the timers now
+        home.runner._timekeeper.look_at = 0.0  # look at the timers now
         if not home.runner.step():
             return home.ports.store.head()
     raise AssertionError(f"still busy after {rounds} rounds, at position {home.ports.store.head()}")

@@ -13,16 +13,16 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mlife.core.command import Executor
 from mlife.core.control import skips_of
 from mlife.core.errors import Conflict, MLifeError, Refused, Unavailable, in_a_line
 from mlife.core.events import Event, Recorded
 from mlife.core.folding import Unfoldable, fold, is_outage
-from mlife.core.handler import DeadLetter, Do, Handler, HandlerBook, Ports, Timer, acting, handlers, timers
+from mlife.core.handler import DeadLetter, Handler, HandlerBook, Ports, acting, handlers
 from mlife.core.projection import Projection, Standing, projections
 from mlife.core.rebuild import sweep
+from mlife.core.timekeeping import TIMER_SECONDS, Timekeeper
 
 log = logging.getLogger("mlife.runner")
 
@@ -36,12 +36,11 @@ TRIES = 3
 BACKOFF = (0.05, 0.25)
 """Seconds before the second and the third try."""
 
-TIMER_SECONDS = 0.5
+ACT_SECONDS = 0.1
+"""How long handlers act until projections have their turn again; one fact of each is always handled."""
+
 HOLD_SECONDS = 0.5
 """How long a handler rests that met an outage; the others go on."""
-
-TIMER_REST = (60.0, 5.0)
-"""Seconds until a timer looks at a row again: after success (it should be gone by then), and after a fault."""
 
 
 @dataclass
@@ -114,8 +113,8 @@ class Runner:
         self._gathered: dict[str, _Gathered] = {}
         self._flooded = False
         self._act_at = 0.0
-        self._timers_at = 0.0
-        self._timers_rest: dict[tuple[Any, ...], float] = {}
+        self._act_until = 0.0
+        self._timekeeper = Timekeeper(self.ports)
 
     def step(self) -> bool:
         """One round: project, handle, look at the timers. True if there was anything to do."""
@@ -123,7 +122,7 @@ class Runner:
         busy = self._handle_all() or busy
         if not busy:
             self._tell_settled()
-        return self._run_timers() or busy
+        return self._timekeeper.run(self.executor) or busy
 
     def _slowest(self) -> int:
         moving = [s.position for s in self._standings.values() if s.state == "live"]
@@ -196,10 +195,11 @@ class Runner:
         return standing
 
     def _events(self, after: int, limit: int) -> list[Recorded[Event]]:
-        """A run after *after*; projections and handlers that stand at the same place share it, decoded once."""
-        if self._recent[0] != after or not self._recent[1]:
-            self._recent = (after, self.ports.store.read(after, limit))
-        return self._recent[1]
+        """A run after *after*; projections and handlers that stand at its start or inside it share it, decoded once."""
+        start, run = self._recent
+        if not start <= after < start + len(run):
+            start, run = self._recent = (after, self.ports.store.read(after, limit))
+        return run[after - start :] if after > start else run
 
     def _apply(self, projection: Projection, standing: Standing, events: Sequence[Recorded[Event]]) -> None:
         name = projection.name
@@ -221,6 +221,7 @@ class Runner:
 
     def _handle_all(self) -> bool:
         positions = self._handler_positions()
+        self._act_until = time.monotonic() + ACT_SECONDS
         busy = self._retry_due()
         if self._standings.keys() != projections.keys():
             return busy  # one was flipped or has stopped just now: the next round knows where it stands
@@ -280,7 +281,7 @@ class Runner:
         positions[name] = to
 
     def _handle_run(self, h: Handler, events: Sequence[Recorded[Event]], positions: dict[str, int]) -> int:
-        """Let *h* handle what it takes of *events*; the position up to which all is dealt with."""
+        """Let *h* handle what it takes of *events* while there is time; the position up to which all is dealt with."""
         for fact in h.facts(events):
             try:
                 self._handle(h, fact)
@@ -290,6 +291,8 @@ class Runner:
                 self._hold(h, e)
                 return fact.position - 1
             self._move(h.name, fact.position, positions)  # a crash from here on is not this fact's fault
+            if time.monotonic() > self._act_until:
+                return fact.position  # projections must not wait for handlers; the rest comes in the next round
         return events[-1].position
 
     def _hold(self, h: Handler, outage: MLifeError) -> None:
@@ -367,37 +370,3 @@ class Runner:
                 self.book.park(DeadLetter(h.name, key, letter.position, TRIES, error))
                 return
             self.book.unpark(h.name, letter.position)
-
-    # --- timers ---
-
-    def _run_timers(self) -> bool:
-        if time.monotonic() - self._timers_at < TIMER_SECONDS:
-            return False
-        self._timers_at = time.monotonic()
-        resting: dict[tuple[Any, ...], float] = {}
-        busy = False
-        for t in timers.values():
-            try:
-                with self.ports.views.read() as read:
-                    rows = read.all(t.due(self.executor.clock.now()).limit(1_000))
-            except Exception:
-                log.exception("timer %s can't tell what is due", t.name)
-                continue
-            for row in rows:
-                occasion = (t.name, *row)
-                until = self._timers_rest.get(occasion, 0.0)
-                if until <= time.monotonic():
-                    until = time.monotonic() + TIMER_REST[0 if self._run_timer(t, row) else 1]
-                    busy = True
-                resting[occasion] = until
-        self._timers_rest = resting
-        return busy
-
-    def _run_timer(self, t: Timer, row: Any) -> bool:
-        own = self.executor.as_(actor=f"timer {t.name}")
-        try:
-            t.run(row, Do(own, self.ports, ":".join(map(str, (t.name, *row)))))
-        except Exception:
-            log.exception("timer %s failed for %s", t.name, tuple(row))
-            return False
-        return True

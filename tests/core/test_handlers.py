@@ -1,5 +1,6 @@
 """Handlers: each fact has its effects once, a failing one parks its key, and nobody else has to wait."""
 
+import time
 from typing import Any
 
 import pytest
@@ -354,3 +355,23 @@ def test_two_handlers_of_one_name_are_refused() -> None:
             handler("toys.same", on=ToyMade)(lambda fact, do: None)
     finally:
         handlers.pop("toys.same")
+
+
+def test_what_was_written_is_seen_while_a_slow_handler_is_far_behind(toy_home: Home) -> None:
+    handled: list[int] = []
+
+    @handles("toys.slow")
+    def slow(fact: Recorded[ToyMade], do: Do) -> None:
+        time.sleep(0.02)
+        handled.append(fact.position)
+
+    made(toy_home, *(f"toy {n}" for n in range(150)))
+    with toy_home.running():
+        while not handled:
+            time.sleep(0.01)
+        done = toy_home.do(make, name="the last")
+        with toy_home.ports.views.read(min_position=done.position, timeout=1.0):
+            assert len(handled) < 150
+        toy_home.runner.settle()
+
+    assert handled == list(range(1, 152))

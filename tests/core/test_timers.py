@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlife.core import runner as running
+from mlife.core import timekeeping
 from mlife.core.handler import Do, timer
 from mlife.core.ports import iterate
 from mlife.runtime import Home
@@ -55,7 +55,7 @@ def test_a_timer_killed_before_its_row_is_gone_acts_once(toy_home: Home) -> None
     toy_home.runner.project(limit=10)
     for _ in range(3):
         toy_home.runner._forget()  # the next process, before the projection has folded what the timer did
-        toy_home.runner._run_timers()
+        toy_home.runner._timekeeper.run(toy_home.do)
     drain(toy_home)
     assert woken(toy_home) == 1
 
@@ -63,7 +63,7 @@ def test_a_timer_killed_before_its_row_is_gone_acts_once(toy_home: Home) -> None
 def test_a_timer_that_fails_is_tried_again_and_harms_nobody(
     toy_home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(running, "TIMER_REST", (60.0, 0.0))
+    monkeypatch.setattr(timekeeping, "TIMER_REST", (60.0, 0.0))
     timer_of_toys()
     timer("toys.broken", due=lambda now: 1 / 0)(lambda row, do: None)  # type: ignore[arg-type,return-value]
     toy_home.do(lambda given: [ToyMade(toy_id="toy-flaky", name="x", wake_at=datetime(2020, 1, 1, tzinfo=UTC))])
