@@ -17,6 +17,7 @@ from mlife.audit.views import PREFIXES, Line, counted, in_words, positions
 from mlife.core.errors import NotFound
 from mlife.core.events import Event, Recorded, registry
 from mlife.core.handler import Ports, handlers
+from mlife.core.names import event_type
 from mlife.core.projection import projections
 from mlife.ui import answer, page, rail, render, templates_from
 from mlife.ui.doing import Hands
@@ -124,7 +125,8 @@ async def events(
 
     The stream honours `Last-Event-ID` (a position); without it and without *after* it starts at the newest event.
     """
-    types = [k.type for k in registry if type and (k.type in type or k.name in type)]
+    asked = {event_type(name) for name in type or ()}
+    types = [k.type for k in registry if k.type in asked or k.name in asked]
     if "text/event-stream" in request.headers.get("accept", ""):
         return await _stream(request, hands.ports, types)
     found = await run_in_threadpool(hands.ports.store.read, after, limit, types=types)

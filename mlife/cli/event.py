@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mlife.cli.terminal import print_json, with_home
-from mlife.core.errors import NotFound
 from mlife.core.events import Event, Recorded, registry
+from mlife.core.names import event_type
 
 if TYPE_CHECKING:
     from mlife.runtime import Home
@@ -40,7 +40,7 @@ def tail(
     mlife event tail --type mlife.deployment.activated --follow
     mlife event tail --after 0 > history.ndjson
     """
-    wanted = {_full_name(t) for t in types}
+    wanted = {event_type(t) for t in types}
     store = home.ports.store
     head = store.head()
     position = max(0, head - 20) if after is None else after
@@ -65,18 +65,6 @@ def _is_wanted(recorded: Recorded[Event], types: set[str], subject: str | None) 
     if types and name not in types and name.rsplit(".v", 1)[0] not in types:
         return False
     return subject is None or recorded.stream == subject
-
-
-def _full_name(name: str) -> str:
-    """*name* if some installed feature declares it; a slip of the pen is answered with the nearest ones."""
-    bare = name.rsplit(".v", 1)[0]
-    names = [kind.name for kind in registry]
-    if bare in names:
-        return name
-    from difflib import get_close_matches
-
-    near = get_close_matches(bare, names, 3) or names[:3]
-    raise NotFound(f"there is no event type {name!r}", remedy=f"did you mean {', '.join(near)}?")
 
 
 @command.command("types")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from mlife.core.events import derived_id
+from difflib import get_close_matches
+
+from mlife.core.errors import NotFound
+from mlife.core.events import derived_id, registry
 
 
 def test_document_id(system: str, function: str) -> str:
@@ -11,3 +14,17 @@ def test_document_id(system: str, function: str) -> str:
 
 
 test_document_id.__test__ = False  # type: ignore[attr-defined]  # a test runner collects by name
+
+
+def event_type(name: str) -> str:
+    """
+    *name*, with or without its version, if an installed feature declares it.
+
+    Raises:
+        NotFound: none does; the remedy has the nearest ones.
+    """
+    names = [kind.name for kind in registry]
+    if name in names or any(name == kind.type for kind in registry):
+        return name
+    near = get_close_matches(name.rsplit(".v", 1)[0], names, 3) or names[:3]
+    raise NotFound(f"there is no event type {name!r}", remedy=f"did you mean {', '.join(near)}?")

@@ -50,3 +50,15 @@ def test_a_field_that_is_called_as_the_program_calls_its_own_is_an_unknown_field
 )
 def test_a_number_of_more_than_64_bits_is_no_fault_of_the_program(asking: TestClient, address: str) -> None:
     assert asking.get(address).status_code in (404, 422)
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+@pytest.mark.parametrize("name", ["mlife.deployment.activatd", "mlife.deployment.activated.v99", "nope"])
+def test_a_subscriber_to_an_event_type_that_is_none_is_told_so_and_not_sent_everything(
+    asking: TestClient, name: str, accept: str
+) -> None:
+    answer = asking.get("/api/v1/events", params={"type": name}, headers={"Accept": accept})
+
+    assert answer.status_code == 404
+    assert name in answer.json()["detail"]
+    assert "did you mean" in answer.json()["remedy"]
