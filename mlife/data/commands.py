@@ -80,6 +80,8 @@ class Request(State):
     def __init__(self, id: str) -> None:
         super().__init__(id)
         self.closed = False
+        self.system: str | None = None
+        self.function: str | None = None
         self.iteration_id: str | None = None
         self.answers: set[str] = set()
 
@@ -87,6 +89,7 @@ class Request(State):
         """See `State.apply`."""
         match event:
             case CollectionRequested():
+                self.system, self.function = event.system, event.function
                 self.iteration_id = event.iteration_id
             case CollectionReceived():
                 self.answers.add(event.document_id)
@@ -125,6 +128,8 @@ def import_document(
     """
     A table of labelled files comes in; its rows follow in the same append.
 
+    What answers a request is for the function that asked, if nothing else is said.
+
     Raises:
         Refused: the id is taken, or the request is closed.
         NotFound: there is no such request.
@@ -139,6 +144,8 @@ def import_document(
         if request.closed:
             raise Refused(f"request {request_id} is closed", remedy="import without it, or open another request")
         iteration_id = iteration_id or request.iteration_id
+        if system is None and function is None:
+            system, function = request.system, request.function
     return [
         DocumentImported(
             document_id=document_id,

@@ -65,6 +65,16 @@ def test_an_import_belongs_to_the_iteration_of_its_request() -> None:
     assert made.iteration_id == "itr-1"
 
 
+def test_an_import_is_for_the_function_that_asked_unless_it_says_another() -> None:
+    it = {"document_id": "doc-1", "name": "x", "rows": 1, "by_class": {"9": 1}, "columns": {}, "request_id": "req-1"}
+    (made,) = import_document(given(REQUEST), **it)
+    (other,) = import_document(given(REQUEST), **it, system="dms", function="sign")
+    assert isinstance(made, DocumentImported)
+    assert isinstance(other, DocumentImported)
+    assert (made.system, made.function) == ("dms", "digit")
+    assert (other.system, other.function) == ("dms", "sign")
+
+
 def test_a_taken_document_id_is_refused_with_the_way_to_append() -> None:
     with pytest.raises(Refused, match="--into doc-1"):
         import_document(given(HEAD), document_id="doc-1", name="x", rows=1, by_class={}, columns={})
