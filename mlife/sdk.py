@@ -283,7 +283,7 @@ class Client:
         self._http.close()
 
     def report(self, report: Mapping[str, Any]) -> Answer:
-        """Send one report, in the form of the contract."""
+        """Send one report; its fields are those of docs/reports.md."""
         return self.report_many([report])
 
     def report_many(self, reports: Iterable[Mapping[str, Any]]) -> Answer:

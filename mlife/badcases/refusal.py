@@ -4,6 +4,7 @@ Why an item can't be taken, as it is told to the one who sent it: which field, w
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -38,6 +39,7 @@ EXPECTED: dict[str, str] = {
     "label": "1 to 256 characters, without white space around them",
 }
 _WORDS = "1 to 128 characters"
+_LINK = ("uri", "sha256", "media_type", "pending")
 
 
 class Unfit(Exception):
@@ -59,8 +61,13 @@ class Unfit(Exception):
         return Refusal(line, self.field, value, self.problem, self.expected)
 
 
-def unfit(fault: ValidationError, under: str = "") -> Unfit:
-    """The first of pydantic's errors as it is told to a client, with the other fields at fault by name."""
+def unfit(fault: ValidationError, under: str = "", fields: Iterable[str] = ()) -> Unfit:
+    """
+    The first of pydantic's errors as it is told to a client, with the other fields at fault by name.
+
+    Args:
+        fields: those that the item as a whole may have.
+    """
     errors = fault.errors(include_url=False, include_context=True)
     first = errors[0]
     paths = list(dict.fromkeys(".".join(map(str, _path(e, under))) for e in errors))
@@ -72,7 +79,9 @@ def unfit(fault: ValidationError, under: str = "") -> Unfit:
     elif isinstance(value, dict | list) and first["type"] != "extra_forbidden":
         value = shortened(orjson.dumps(value, default=repr).decode()) if _small(value) else type(value).__name__
     others = f" (and wrong: {', '.join(paths[1:6])}{'…' if len(paths) > 6 else ''})" if len(paths) > 1 else ""
-    expected = "the fields of the contract" if first["type"] == "extra_forbidden" else EXPECTED.get(name, _WORDS)
+    expected = EXPECTED.get(name, _WORDS)
+    if first["type"] == "extra_forbidden":
+        expected = f"one of {', '.join(fields if len(path) == 1 else _LINK)}"
     if first["type"] == "union_tag_invalid" or first["type"] == "union_tag_not_found":
         expected = EXPECTED["prediction"]
     elif len(path) > 1 and path[0] in ("prediction", "truth") and name not in ("score", "label"):

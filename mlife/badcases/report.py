@@ -123,7 +123,7 @@ def check(report: Mapping[str, JSON], now: datetime) -> tuple[dict[str, JSON], b
     try:
         checked: dict[str, JSON] = _validate_report(report, extra="forbid")
     except ValidationError as e:
-        raise unfit(e) from None
+        raise unfit(e, fields=Report.__annotations__) from None
     checked["observed_at"] = moment("observed_at", checked["observed_at"], now)
     if checked.get("fields"):
         _check_fields(checked["fields"])
@@ -150,7 +150,7 @@ def check_traffic(traffic: Mapping[str, JSON], now: datetime) -> dict[str, JSON]
     try:
         checked: dict[str, JSON] = _validate_traffic(traffic, extra="forbid")
     except ValidationError as e:
-        raise unfit(e) from None
+        raise unfit(e, fields=Traffic.__annotations__) from None
     for end in ("from", "to"):
         checked[end] = moment(end, checked[end], now)
     if checked["from"] >= checked["to"]:

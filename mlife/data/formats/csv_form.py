@@ -92,9 +92,7 @@ def _columns(records: Records, limits: Limits) -> list[Column] | Refusal:
                 raise Fault(name, None, "is there twice in the header", "each column once")
         for name in REQUIRED:
             if name not in found:
-                raise Fault(
-                    name, ", ".join(found), "is missing in the header", ", ".join(REQUIRED) + " in the first line"
-                )
+                raise Fault(name, "", "is missing in the header", ", ".join(REQUIRED) + " in the first line")
     except Fault as fault:
         return refusal(number, fault)
     return columns
