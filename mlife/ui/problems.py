@@ -77,7 +77,8 @@ def problem_of(error: Exception) -> Problem:
         case RequestValidationError():
             return Problem(422, Invalid.title, "The request can't be read.", "", [_refusal(e) for e in error.errors()])
         case HTTPException(status_code=404):
-            return Problem(404, "Not found", "There is nothing at this address.", "choose a room in the rail")
+            remedy = "choose a page in the menu; the API's addresses are in /api/v1/openapi.json"
+            return Problem(404, "Not found", "There is nothing at this address.", remedy)
         case HTTPException():
             return Problem(error.status_code, HTTPStatus(error.status_code).phrase, str(error.detail))
     return Problem(
