@@ -99,6 +99,7 @@ def test_the_normal_form_of_any_query_reads_as_the_same_query(ast):
 @given(typed)
 @example('"C:\\x\\\\" a OR b c')
 @example("(((a b) OR c)) -(-x) NOT NOT y")
+@example("OR* NOT*")
 def test_any_text_is_read_or_refused_at_a_place_inside_it(text):
     read = read_or_refused(text)
 

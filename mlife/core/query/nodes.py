@@ -114,7 +114,7 @@ class Text:
         plain = WORD.fullmatch(self.value) and not (
             "*" in self.value
             or self.value[0] in OPERATOR_CHARACTERS + "-"
-            or self.value in KEYWORDS
+            or (self.value in KEYWORDS and not self.prefix)  # before a * it is no word of the language
             or FIELD.match(self.value)
         )
         return (self.value if plain else quoted(self.value)) + "*" * self.prefix
