@@ -24,6 +24,8 @@ Item = tuple[int, JSON]
 
 LARGEST_DOCUMENT = 32_000_000
 """Bytes of one JSON array or object, which must be in memory whole; NDJSON may be of any length."""
+MOST_CONTAINERS = 2_000_000
+"""Objects and arrays in it: each takes a hundred bytes of memory, though it may be two bytes long."""
 LONGEST_LINE = 16_000_000
 """Bytes of a line that is parsed to name the field at fault; a longer one is refused unread."""
 EXPECTED_LINE = "one JSON object a line, as UTF-8"
@@ -63,12 +65,19 @@ class Reader:
         del self._rest[: end + 1]
         return self._lines(whole)
 
-    def finish(self) -> list[Item]:
-        """The items of what is left."""
+    def finish(self) -> Iterable[Item]:
+        """
+        The items of what is left.
+
+        Raises:
+            Invalid: a document of more objects and arrays than may be held.
+        """
         rest, self._rest = bytes(self._rest), bytearray()
         if self._line == 0:
             rest = rest.removeprefix(_BOM)
         if not self._as_lines and rest.strip():
+            if rest.count(b"[") + rest.count(b"{") > MOST_CONTAINERS:
+                raise _too_large(f"of more than {MOST_CONTAINERS:,} objects and arrays")
             try:
                 document = orjson.loads(rest)
             except orjson.JSONDecodeError:
@@ -96,10 +105,7 @@ class Reader:
         if len(self._rest) <= LARGEST_DOCUMENT:
             return
         if self._rest.removeprefix(_BOM).lstrip()[:1] == b"[":
-            raise Invalid(
-                f"a JSON array of more than {LARGEST_DOCUMENT // 1_000_000} MB is not taken",
-                remedy="send NDJSON, one report a line, of any length",
-            )
+            raise _too_large(f"of more than {LARGEST_DOCUMENT // 1_000_000} MB")
         self._as_lines = True
 
     def _overlong(self) -> list[Item]:
@@ -131,26 +137,30 @@ def _broken(text: bytes, fault: orjson.JSONDecodeError) -> JSON:
         return Unfit(
             "", text[:100], f"is a line of more than {LONGEST_LINE // 1_000_000} MB", "at most 900 kB a report"
         )
+    if text.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in text[:4]:
+        return Unfit("", text[:40], "looks like UTF-16", EXPECTED_LINE)
     try:
-        lenient = json.loads(text)  # takes NaN, Infinity, 1e400 and half characters, which are refused by field
+        decoded = text.decode()
+    except UnicodeDecodeError as e:
+        return Unfit("", text[max(0, e.start - 20) : e.start + 20], f"is no UTF-8 at byte {e.start + 1}", EXPECTED_LINE)
+    try:
+        lenient = json.loads(decoded)  # takes NaN, Infinity, 1e400 and half characters, which are refused by field
     except (ValueError, RecursionError):
         lenient = None
     if isinstance(lenient, dict):
         return lenient
-    try:
-        text.decode()
-    except UnicodeDecodeError as e:
-        return Unfit("", text[max(0, e.start - 20) : e.start + 20], f"is no UTF-8 at byte {e.start + 1}", EXPECTED_LINE)
-    if text.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in text[:4]:
-        return Unfit("", text[:40], "looks like UTF-16", EXPECTED_LINE)
     return Unfit("", text[:400].decode(errors="replace"), f"is no JSON: {fault.msg.split(': line')[0]}", EXPECTED_LINE)
 
 
-def _members(document: JSON) -> list[Item]:
-    return list(enumerate(document, 1)) if isinstance(document, list) else [(1, document)]
+def _too_large(what: str) -> Invalid:
+    return Invalid(f"a JSON document {what} is not taken", remedy="send NDJSON, one report a line, of any length")
 
 
-def items_of(payload: bytes | Iterable[JSON]) -> Iterator[list[Item]]:
+def _members(document: JSON) -> Iterable[Item]:
+    return enumerate(document, 1) if isinstance(document, list) else [(1, document)]
+
+
+def items_of(payload: bytes | Iterable[JSON]) -> Iterator[Iterable[Item]]:
     """
     The items of *payload*: bytes of any of the forms, or parsed items (dictionaries) as they come.
 

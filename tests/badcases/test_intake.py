@@ -6,6 +6,7 @@ import itertools
 import json
 import random
 import re
+import tracemalloc
 from datetime import UTC, datetime
 from typing import Any
 
@@ -179,6 +180,8 @@ HOSTILE: dict[str, tuple[bytes, str, str]] = {
     "no JSON": (b"{nonsense", "", "is no JSON"),
     "half a line": (GOOD[:80], "", "is no JSON"),
     "not UTF-8": (GOOD.replace(b"fleet-7", b"fl\xffet"), "", "is no UTF-8"),
+    "UTF-16": (GOOD.decode().encode("utf-16").replace(b"\n", b""), "", "looks like UTF-16"),
+    "UTF-16 without its mark": (GOOD.decode().encode("utf-16-le").replace(b"\n", b""), "", "looks like UTF-16"),
     "no object": (b"[1, 2]", "", "is no JSON object"),
     "a number": (b"7", "", "is no JSON object"),
     "null": (b"null", "", "is no JSON object"),
@@ -284,6 +287,20 @@ def test_an_array_that_is_too_long_to_be_held_is_refused_with_what_to_do() -> No
 
     with pytest.raises(Invalid, match="send NDJSON"):
         reader.feed(b" " * 1_000_000)
+
+
+def test_an_array_of_more_things_than_memory_holds_is_refused_unparsed() -> None:
+    from mlife.core.errors import Invalid
+
+    reader = Reader()
+    for _ in range(7):
+        reader.feed(b"[[],[]," + b"[]," * 333_000)
+
+    tracemalloc.start()
+    with pytest.raises(Invalid, match=r"2,000,000 objects and arrays.*NDJSON"):
+        reader.finish()
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()
 
 
 def test_a_line_without_end_costs_no_memory_and_is_refused(intake: Intake) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,31 @@ def test_a_link_out_of_the_folder_is_refused(data: DataIntake, tmp_path: Path) -
         take(data, row(b"secret", path="a.png"), files=tmp_path / "pics")
 
     assert "leads out of the folder" in refused.value.refusals[0].problem
+
+
+def test_a_row_whose_path_can_t_be_followed_costs_that_row_alone(data: DataIntake, tmp_path: Path) -> None:
+    (tmp_path / "good.txt").write_bytes(b"good")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    paths = ["loop", "x" * 300, "folder.png", "pipe", "good.txt/below"]
+
+    told = take(data, *(row(b"", path=p) for p in paths), row(b"good", path="good.txt"), files=tmp_path)
+
+    assert [(r.line, r.field) for r in told.refused] == [(n, "path") for n in range(1, 5)]
+    assert [r.problem.partition(":")[0] for r in told.refused] == ["can't be followed"] * 2 + ["is no file"] * 2
+    assert (told.rows, told.missing, told.files) == (2, 1, 1)
+
+
+def test_a_file_whose_name_is_no_utf8_is_stored_with_the_others(data: DataIntake, tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p/good.txt").write_bytes(b"good")
+    Path(os.fsdecode(bytes(tmp_path) + b"/p/bad\xff.txt")).write_bytes(b"bad")
+
+    told = data.put_many([tmp_path / "p"])
+
+    assert (told.new, told.refused) == (2, [])
+    assert sorted(f.name for f in told.files) == ["bad?.txt", "good.txt"]
 
 
 def test_rows_are_appended_to_a_document_and_repeats_are_refused(home: Home, data: DataIntake) -> None:

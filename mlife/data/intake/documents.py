@@ -286,9 +286,9 @@ class DocumentIntake:
         put = self._files.put_named([n for _, n in named], keep=len(named))
         told.files += put.new
         told.position = max(told.position, put.position)
-        failed = {r.field for r in put.refused}
+        failed = {r.line for r in put.refused}
         stored = iter(put.files)
-        digests = {at: next(stored).sha256 for at, n in named if n.name not in failed}
+        digests = {at: next(stored).sha256 for number, (at, _) in enumerate(named, 1) if number not in failed}
         return [_with(row, sha256=row.sha256 or digests.get(at)) for at, row in enumerate(rows) if at not in refused]
 
     def _checked(self, rows: Sequence[Row], told: Imported) -> list[Row]:
@@ -357,10 +357,20 @@ def _local(row: Row, base: Path) -> Path | Refusal | None:
     """The row's file below *base*; None if it is not there; a refusal if it is not the file that the row means."""
     if "://" in row.path:
         return None
+    try:
+        return _local_file(row, base)
+    except (OSError, RuntimeError) as e:  # a loop of links is a RuntimeError before Python 3.13
+        why = e.strerror if isinstance(e, OSError) and e.strerror else "a loop of links"
+        return Refusal(row.line, "path", shortened(row.path), f"can't be followed: {why}", "a file that can be read")
+
+
+def _local_file(row: Row, base: Path) -> Path | Refusal | None:
     path = (base / row.path).resolve()
     if not path.is_relative_to(base):
         return Refusal(row.line, "path", shortened(row.path), "leads out of the folder of files", "a file in it")
     if not path.is_file():
+        if path.exists():
+            return Refusal(row.line, "path", shortened(row.path), "is no file", "the path of a file")
         return None
     for name, expected in (("md5", row.md5), ("sha256", row.sha256)):
         if expected is None:

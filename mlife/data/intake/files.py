@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mlife.core.command import Executor
-from mlife.core.errors import HomeUnusable, MLifeError, Refusal
+from mlife.core.errors import HomeUnusable, MLifeError, Refusal, shortened
 from mlife.core.events import Draft, derived_id
 from mlife.core.handler import Ports
 from mlife.core.ports import Append, StoredFile
@@ -166,16 +166,16 @@ class FileIntake:
         except HomeUnusable:
             raise
         except MLifeError as e:
-            return Refusal(line, named.name, "", e.message, e.remedy)
+            return Refusal(line, shortened(named.name, 1_024), "", e.message, e.remedy)
         except OSError as e:
-            return Refusal(line, named.name, "", e.strerror or str(e), "a file that can be read")
+            return Refusal(line, shortened(named.name, 1_024), "", e.strerror or str(e), "a file that can be read")
 
     def _keep(self, named: Named, limit: int | None) -> tuple[StoredFile, str, str]:
         """The bytes are durable when it returns."""
         stored = self._ports.blobs.put(named.source, limit=limit)
         with self._ports.blobs.open(stored.sha256) as content:
             media_type = images_of(self._ports).sniff(content.read(SNIFFED))
-        return stored, media_type, named.name
+        return stored, media_type, _readable(named.name)
 
     def _tell(self, kept: Sequence[tuple[StoredFile, str, str]]) -> list[Put]:
         """Append what is new; a file that the log knows changes nothing."""
@@ -200,6 +200,11 @@ class FileIntake:
         ids = {derived_id(f"file/{d}"): d for d in digests}
         found = self._ports.store.find(list(ids)) if ids else {}
         return {ids[i]: r.event for i, r in found.items() if isinstance(r.event, FileStored)}
+
+
+def _readable(name: str) -> str:
+    """*name* as text that can be stored: what is no UTF-8 in the file system becomes question marks."""
+    return name if name.isascii() else name.encode("utf-8", "replace").decode()
 
 
 def _walk(paths: Iterable[Path]) -> Iterator[Named]:
