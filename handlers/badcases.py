@@ -6,7 +6,7 @@ from typing import Any
 
 from mlife.badcases.commands import raise_alarm, settle, unmute
 from mlife.badcases.events import BadcaseReported, TrafficCounted
-from mlife.badcases.field import Answering, Fixed, Scene, look
+from mlife.badcases.settling import Answering, Fixed, Scene, look
 from mlife.badcases.views import settling as seen
 from mlife.badcases.views.turns import due_mutes
 from mlife.core.events import Recorded

@@ -12,7 +12,7 @@ from sqlalchemy import Executable, text
 
 from mlife.badcases import commands
 from mlife.badcases.fingerprint import badcase_id
-from mlife.badcases.views import lists, turns
+from mlife.badcases.views import lists, statistics, turns
 from mlife.core.query import QueryError
 from tests.badcases.conftest import NOW, Field, report, traffic
 
@@ -90,7 +90,7 @@ def test_three_counts_are_kept_apart(field: Field) -> None:
 
 
 def test_facets_agree_with_the_list(filled: Field) -> None:
-    facets = filled.read(lists.facets, "function:digit", now=NOW)
+    facets = filled.read(statistics.facets, "function:digit", now=NOW)
 
     assert {s.value: s.count for s in facets["status"]} == {"new": 2}
     assert {s.value: s.count for s in facets["version"]} == {"1.0": 30, "1.10": 20}
@@ -98,7 +98,7 @@ def test_facets_agree_with_the_list(filled: Field) -> None:
 
 
 def test_statistics_count_the_reports_of_what_is_listed(filled: Field) -> None:
-    made = filled.read(lists.statistics, "", now=NOW)
+    made = filled.read(statistics.analyse, "", now=NOW)
 
     assert made["confusion"] == {("9", "4"): 30, ("7", "1"): 20, ("3", "5"): 10}
     assert sum(w.count for w in made["weeks"]) == 60
@@ -204,7 +204,7 @@ def plans(field: Field) -> Iterator[Plans]:
 def test_no_default_list_reads_every_report(filled: Field, q: str) -> None:
     with plans(filled) as read:
         lists.badcases(read, q, now=NOW)
-        lists.facets(read, q, now=NOW)
+        statistics.facets(read, q, now=NOW)
         turns.causes(read)
         turns.iterations(read)
 

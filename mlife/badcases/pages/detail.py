@@ -14,7 +14,7 @@ from mlife.badcases.pages.shown import in_words, picture_of, the_badcase
 from mlife.badcases.report import report_adapter
 from mlife.badcases.standing import OPEN
 from mlife.badcases.testdata import pinnable_rows
-from mlife.badcases.views import details, lists, turns
+from mlife.badcases.views import details, lists, statistics, turns
 from mlife.badcases.views.rows import BadcaseView, VerdictView, VersionCount
 from mlife.core.errors import NotFound
 from mlife.core.events import Recorded
@@ -75,7 +75,7 @@ def show_badcase(request: Request, hands: Hands, badcase_id: str) -> Response:
         pins = details.pins(read, [badcase_id])
         causes = turns.causes(read, system=badcase.system, function=badcase.function)
         to_pin = len(pinnable_rows(hands.ports.store, read, badcase_id))
-        weeks = lists.weeks_of(read, badcase_id)
+        weeks = statistics.weeks_of(read, badcase_id)
         position = read.position
     why = explain(badcase.fingerprint, badcase.fingerprint_version)
     stream = hands.ports.store.read_stream(f"badcase/{badcase_id}")

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from mlife.badcases.pages.shown import picture_of
-from mlife.badcases.views import lists, models
+from mlife.badcases.views import lists, models, statistics
 from mlife.badcases.views.rows import BadcaseListing, Share, Week
 from mlife.badcases.views.search import searchable_badcases, searchable_reports
 from mlife.core.query import Listing, complete, fields_help, narrow
@@ -42,8 +42,8 @@ def list_badcases(
     api = request.url.path.startswith("/api/")
     with hands.read() as read:
         listing = lists.badcases(read, ask.readable, now=now, sort=sort, after=after, limit=limit)
-        counts = lists.facets(read, ask.readable, now=now) if facets or not api else {}
-        weeks = [] if api else lists.weeks_matching(read, ask.readable, now=now)
+        counts = statistics.facets(read, ask.readable, now=now) if facets or not api else {}
+        weeks = [] if api else statistics.weeks_matching(read, ask.readable, now=now)
         releases = [] if api else models.releases(read)
         position = read.position
     data: dict[str, Any] = {
@@ -105,7 +105,7 @@ def show_statistics(request: Request, hands: Hands, q: str = "") -> Response:
     now = hands.now
     ask = asked(request, q, searchable_badcases, now)
     with hands.read() as read:
-        found = lists.statistics(read, ask.readable, now=now)
+        found = statistics.analyse(read, ask.readable, now=now)
         listing = lists.badcases(read, ask.readable, now=now, limit=1)
         releases = models.releases(read)
         position = read.position

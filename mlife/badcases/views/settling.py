@@ -82,7 +82,7 @@ def files_on(read: Reader, badcase_id: str, version: str, after: int = 0) -> int
 
 @dataclass(frozen=True)
 class Answering:
-    """A deployment that answers now; see `mlife.badcases.field`."""
+    """A deployment that answers now; see `mlife.badcases.settling`."""
 
     deployment_id: str
     version: str

@@ -1,0 +1,144 @@
+"""The statistics of exactly the badcases that a list shows, and the facets that narrow it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, literal_column, select
+
+from mlife.badcases.views.rows import Share, Week
+from mlife.badcases.views.search import counted_badcases, searchable_badcases, severity_word
+from mlife.badcases.views.tables import badcase_clients, badcase_rows, badcase_versions, badcase_weeks
+from mlife.core.events import EPOCH
+from mlife.core.projection import Reader
+from mlife.core.query import compile_query, parse
+
+b = badcase_rows.c
+STATISTIC_ROWS = 40
+"""Values that a statistic names; the rest are few."""
+
+
+def facets(read: Reader, q: str, *, now: datetime) -> dict[str, list[Share]]:
+    """For each facet of the badcases that match: its values with the number of badcases, most first."""
+    condition = and_(compile_query(parse(q), searchable_badcases, now), counted_badcases())
+    return {
+        "status": _shares(read, b.status, condition),
+        "function": _shares(read, b.function, condition),
+        "severity": _shares(read, severity_word, condition),
+        "owner": _shares(read, b.owner, condition),
+        "version": _versions(read, condition),
+        "client": _clients(read, condition),
+    }
+
+
+def _shares(read: Reader, column: ColumnElement[Any], condition: ColumnElement[bool]) -> list[Share]:
+    shown = column.label("shown")
+    rows = read.all(
+        select(shown, func.count().label("how_many"))
+        .select_from(badcase_rows)
+        .where(condition)
+        .group_by(literal_column("1"))
+        .order_by(literal_column("2 DESC"), literal_column("1"))
+        .limit(STATISTIC_ROWS)
+    )
+    return [Share(row.shown, row.how_many) for row in rows]
+
+
+def _versions(read: Reader, condition: ColumnElement[bool]) -> list[Share]:
+    v = badcase_versions.c
+    return _joined(read, v.version, func.sum(v.frequency), v.badcase_id, condition)
+
+
+def _clients(read: Reader, condition: ColumnElement[bool]) -> list[Share]:
+    c = badcase_clients.c
+    return _joined(read, c.client, func.sum(c.frequency), c.badcase_id, condition)
+
+
+def _joined(
+    read: Reader, value: Any, count: ColumnElement[Any], badcase_id: Any, condition: ColumnElement[bool]
+) -> list[Share]:
+    """Reports by a value of a table of many rows a badcase."""
+    rows = read.all(
+        select(value.label("shown"), count.label("how_many"))
+        .select_from(badcase_rows.join(value.table, badcase_id == b.badcase_id))
+        .where(condition)
+        .group_by(value)
+        .order_by(count.desc(), value)
+        .limit(STATISTIC_ROWS)
+    )
+    return [Share(row.shown, row.how_many) for row in rows]
+
+
+def analyse(read: Reader, q: str, *, now: datetime) -> dict[str, Any]:
+    """
+    The statistics of the badcases that match, counted in reports.
+
+    Returns:
+        `function`, `version`, `client`, `status`: lists of `Share`; `confusion`: (truth, prediction) → reports for
+        classes; `weeks`: list of `Week` without gaps.
+    """
+    condition = and_(compile_query(parse(q), searchable_badcases, now), counted_badcases())
+    total = func.sum(b.frequency)
+    pairs = read.all(
+        select(b.truth, b.predicted, total.label("how_many"))
+        .where(condition, b.predicted.is_not(None))
+        .group_by(b.truth, b.predicted)
+        .order_by(total.desc())
+        .limit(400)
+    )
+    return {
+        "function": _summed(read, b.function, condition),
+        "status": _summed(read, b.status, condition),
+        "version": _versions(read, condition),
+        "client": _clients(read, condition),
+        "confusion": {(row.truth, row.predicted): row.how_many for row in pairs},
+        "weeks": weeks(read, condition),
+    }
+
+
+def _summed(read: Reader, column: Any, condition: ColumnElement[bool]) -> list[Share]:
+    total = func.sum(b.frequency)
+    rows = read.all(
+        select(column.label("shown"), total.label("how_many"))
+        .where(condition)
+        .group_by(column)
+        .order_by(total.desc(), column)
+        .limit(STATISTIC_ROWS)
+    )
+    return [Share(row.shown, row.how_many) for row in rows]
+
+
+def weeks_matching(read: Reader, q: str, *, now: datetime, most: int = 26) -> list[Week]:
+    """Reports by week of the badcases that match; see `weeks`."""
+    condition = and_(compile_query(parse(q), searchable_badcases, now), counted_badcases())
+    return weeks(read, condition, most=most)
+
+
+def weeks_of(read: Reader, badcase_id: str) -> list[Week]:
+    """Reports of one badcase by week."""
+    return weeks(read, b.badcase_id == badcase_id)
+
+
+def weeks(read: Reader, condition: ColumnElement[bool], *, most: int = 26) -> list[Week]:
+    """Reports by week of observation, without gaps, at most *most* weeks up to the latest with a report."""
+    w = badcase_weeks.c
+    rows = read.all(
+        select(w.week, func.sum(w.frequency).label("how_many"))
+        .select_from(badcase_rows.join(badcase_weeks, w.badcase_id == b.badcase_id))
+        .where(condition)
+        .group_by(w.week)
+        .order_by(w.week.desc())
+        .limit(most)
+    )
+    if not rows:
+        return []
+    counts = {row.week: row.how_many for row in rows}
+    last = max(counts)
+    first = max(min(counts), last - most + 1)
+    return [Week(monday(week), counts.get(week, 0)) for week in range(first, last + 1)]
+
+
+def monday(week: int) -> datetime:
+    """The first moment of a week as `badcase_weeks` numbers them."""
+    return EPOCH + timedelta(days=7 * week - 3)
