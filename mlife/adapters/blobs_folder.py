@@ -64,7 +64,7 @@ class FolderBlobs:
         """
         Keep the bytes of *source*, durably, before answering; putting them twice changes nothing.
 
-        A file that is there but has lost bytes is put right.
+        A file that is there but is not what was stored any more is put right.
 
         Args:
             source: the bytes, or where to read them; a stream is read to its end and not closed.
@@ -160,7 +160,7 @@ class FolderBlobs:
         try:
             stored = _copy(source, descriptor, most)
             name = self._name(stored.sha256)
-            if not _is_file_of(name, stored.size):
+            if not _is_whole(name, stored):
                 os.fchmod(descriptor, 0o444)
                 os.fsync(descriptor)
                 name.parent.mkdir(parents=True, exist_ok=True)
@@ -236,11 +236,19 @@ def _read(source: BinaryIO) -> bytes:
         raise Invalid(f"the file broke off while it was read: {e.strerror or e}", remedy="send it again") from e
 
 
-def _is_file_of(name: Path, size: int) -> bool:
+def _is_whole(name: Path, stored: StoredFile) -> bool:
+    """Does *name* hold these bytes? Read and not only measured: to put a file again is how a damaged one is mended."""
     try:
-        return name.stat().st_size == size
+        with name.open("rb") as there:
+            if os.fstat(there.fileno()).st_size != stored.size:
+                return False
+            return hashlib.file_digest(there, "sha256").hexdigest() == stored.sha256
     except FileNotFoundError:
         return False
+    except OSError as e:
+        if e.errno == errno.EIO:  # the disk can't read it any more
+            return False
+        raise
 
 
 def _sync_folder(folder: Path) -> None:

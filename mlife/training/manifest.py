@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from mlife.core.errors import Invalid, NotFound, Refusal, no_such
+from mlife.core.errors import Corrupt, Invalid, NotFound, Refusal, no_such
 from mlife.core.events import canonical_json
 from mlife.core.handler import Ports
 from mlife.training.events import TaskQueued
@@ -53,23 +54,33 @@ class Prepared:
         return {g.group_id: g.digest for g in self.groups} | dict(self.models)
 
 
-def prepare(ports: Ports, kind: str, queued: TaskQueued, folder: Path) -> Prepared:
+def prepare(ports: Ports, kind: str, queued: TaskQueued, folder: Path, *, verify: bool = False) -> Prepared:
     """
     Write the manifest of a task into *folder*.
 
+    Args:
+        verify: read every file and compare its digest: what a task is given is what its group froze.
+
     Raises:
-        Invalid: rows whose files are not in the store, or testing rows that say no truth; each is named.
+        Corrupt: a model's file has been changed on the disk.
+        Invalid: rows whose files are not in the store or were changed there, or testing rows that say no truth; each
+            is named.
         NotFound: a model's file is not in the store.
     """
     refusals: list[Refusal] = []
-    groups = [_write_group(ports, g, folder, refusals) for g in queued.group_ids]
+    files = _Files(ports, verify=verify)
+    groups = [_write_group(files, g, folder, refusals) for g in queued.group_ids]
     if refusals:
         raise Invalid(
             f"{len(refusals)} rows can't be used",
-            remedy="store the files with `mlife file put`, label the rows, group them again, and draft another task",
+            remedy="put missing or changed files again with `mlife file put` and retry the task; for labels, label the "
+            "rows, group them again, and draft another task",
             refusals=tuple(refusals[:100]),
         )
     models = {m: _sha256_of_model(ports, m) for m in queued.model_ids}
+    for model_id, sha256 in models.items() if verify else ():
+        if not _is_whole(ports, sha256):
+            raise Corrupt(f"the file of {model_id} has been changed on the disk", remedy="put the original file again")
     manifest = {
         "manifest": 1,
         "task_id": queued.task_id,
@@ -94,13 +105,40 @@ def label_of(annotation: Any) -> str:
     return str(annotation)
 
 
+@dataclass
+class _Files:
+    """The files of a task's rows; with *verify* each is read once, and its digest compared."""
+
+    ports: Ports
+    verify: bool
+    _whole: set[str] = field(default_factory=set)
+
+    def problem(self, sha256: str) -> str:
+        """Why a row can't use it; empty if it can."""
+        if not sha256 or not self.ports.blobs.has(sha256):
+            return "is not in the store"
+        if self.verify and sha256 not in self._whole:
+            if not _is_whole(self.ports, sha256):
+                return "has been changed on the disk"
+            self._whole.add(sha256)
+        return ""
+
+
+def _is_whole(ports: Ports, sha256: str) -> bool:
+    digest = hashlib.sha256()
+    with ports.blobs.open(sha256) as stored:
+        while some := stored.read(1 << 20):
+            digest.update(some)
+    return digest.hexdigest() == sha256
+
+
 def _write_group(
-    ports: Ports, group_id: str, folder: Path, refusals: list[Refusal]
+    files: _Files, group_id: str, folder: Path, refusals: list[Refusal]
 ) -> tuple[GroupToUse, dict[str, Any]]:
     group = GroupToUse(group_id)
     rows: list[dict[str, Any]] = []
-    for number, row in enumerate(_frozen_rows(ports, group), 1):
-        made = _row(ports, group, number, row, folder, refusals)
+    for number, row in enumerate(_frozen_rows(files.ports, group), 1):
+        made = _row(files, group, number, row, folder, refusals)
         if made is not None:
             rows.append(made)
     if not rows and not refusals:
@@ -136,17 +174,18 @@ def _frozen_rows(ports: Ports, group: GroupToUse) -> Iterator[Mapping[str, Any]]
 
 
 def _row(
-    ports: Ports, group: GroupToUse, number: int, row: Mapping[str, Any], folder: Path, refusals: list[Refusal]
+    files: _Files, group: GroupToUse, number: int, row: Mapping[str, Any], folder: Path, refusals: list[Refusal]
 ) -> dict[str, Any] | None:
     sha256 = str(row.get("sha256") or "").removeprefix("sha256:")
     path = str(row.get("path") or "")
-    if not sha256 or not ports.blobs.has(sha256):
-        problem = f"row {number} of {group.group_id}: its file is not in the store"
+    why = files.problem(sha256)
+    if why:
+        problem = f"row {number} of {group.group_id}: its file {why}"
         refusals.append(Refusal(number, "sha256", sha256 or path, problem, "a stored file"))
         return None
     return {
         "sha256": sha256,
-        "file": str(_local(ports, sha256, folder / "files" / sha256)),
+        "file": str(_local(files.ports, sha256, folder / "files" / sha256)),
         "path": path,
         "md5": str(row.get("md5") or ""),
         "annotation": row.get("annotation"),

@@ -238,7 +238,7 @@ class TaskWorker:
             attempt.output.mkdir(parents=True)
             live = LiveLog(attempt.folder, attempt.number, limit=self._log_limit)
         try:
-            prepare(self._ports, attempt.task.kind, queued, attempt.folder)
+            prepare(self._ports, attempt.task.kind, queued, attempt.folder, verify=True)
             ended = process.run(
                 read_entry_point(queued.entry_point),
                 attempt.folder,

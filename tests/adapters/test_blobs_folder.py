@@ -79,7 +79,7 @@ def test_files_lie_two_levels_deep_and_are_read_only(root):
     assert path.stat().st_mode & 0o777 == 0o444
 
 
-def test_a_changed_file_is_found_out_when_asked_and_put_right_when_it_lost_bytes(root):
+def test_a_changed_file_is_found_out_when_asked_and_put_right_by_putting_it_again(root):
     blobs = FolderBlobs(root)
     stored = blobs.put(b"content")
     path = blobs.path(stored.sha256)
@@ -89,9 +89,11 @@ def test_a_changed_file_is_found_out_when_asked_and_put_right_when_it_lost_bytes
     with pytest.raises(Corrupt, match="changed on the disk"):
         blobs.open(stored.sha256, verify=True)
 
-    path.write_bytes(b"")
-    blobs.put(b"content")
-    blobs.open(stored.sha256, verify=True).close()
+    for damage in (b"c0ntent", b""):
+        path.chmod(0o644)
+        path.write_bytes(damage)
+        blobs.put(b"content")
+        blobs.open(stored.sha256, verify=True).close()
 
 
 def test_the_stores_own_limit_holds_unless_the_call_has_one(root):

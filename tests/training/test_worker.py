@@ -187,6 +187,37 @@ def test_rows_whose_files_are_not_stored_fail_the_task_before_any_code_runs(benc
     assert not (bench.code.parent / "begun").exists()
 
 
+def test_a_row_whose_file_was_changed_on_the_disk_fails_the_task_until_it_is_put_again(bench):
+    task_id = bench.train()
+    stored = bench.home.ports.blobs.put(b"a0training")
+    path = bench.home.ports.blobs.path(stored.sha256)
+    path.chmod(0o644)
+    path.write_bytes(b"b0training")
+
+    bench.worker().once()
+
+    assert "row 1 of grp-training: its file has been changed on the disk" in bench.events(task_id)[-1].error
+
+    bench.home.ports.blobs.put(b"a0training")
+    bench.home.do(commands.retry_task, task_id=task_id)
+    bench.worker().once()
+    assert bench.words(task_id)[-1] == "finished"
+
+
+def test_a_model_whose_file_was_changed_on_the_disk_is_not_tested(bench):
+    model_id = bench.model()
+    sha256 = next(r.event.sha256 for r in bench.home.ports.store.read_stream(f"model/{model_id}"))
+    path = bench.home.ports.blobs.path(sha256.removeprefix("sha256:"))
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    task_id = bench.draft("testing", bench.group("testing"))
+    bench.start(task_id, "user_code:test", model_ids=(model_id,))
+
+    bench.worker().once()
+
+    assert f"the file of {model_id} has been changed on the disk" in bench.events(task_id)[-1].error
+
+
 def test_a_log_that_is_too_long_is_cut_with_a_clear_last_line(bench):
     (bench.code / "loud.py").write_text("def main():\n    for i in range(3000): print('x' * 100)\n    1 / 0\n")
     task_id = bench.train("loud:main")
