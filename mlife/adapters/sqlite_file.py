@@ -45,7 +45,7 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA wal_autocheckpoint=20000")
-        db.execute("PRAGMA cache_size=-16000")
+        db.execute("PRAGMA cache_size=-4000")  # each connection has its own; the system keeps the file's pages anyway
         db.execute("PRAGMA foreign_keys=ON")
     except BaseException:
         db.close()

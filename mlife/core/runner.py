@@ -26,7 +26,7 @@ from mlife.core.timekeeping import TIMER_SECONDS, Timekeeper
 
 log = logging.getLogger("mlife.runner")
 
-LIVE_RUN = 4_000
+LIVE_RUN = 2_000
 """Events in one transaction while following; small enough that readers see news soon."""
 
 FLOOD_SECONDS = 2.0
@@ -122,6 +122,7 @@ class Runner:
         busy = self._handle_all() or busy
         if not busy:
             self._tell_settled()
+            self._recent = (-1, [])  # a run of reports takes 10 MB
         return self._timekeeper.run(self.executor) or busy
 
     def _slowest(self) -> int:

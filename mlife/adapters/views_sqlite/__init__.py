@@ -50,7 +50,7 @@ class SqliteViews:
         self._rewriter = Rewriter()
         opened(path, SCHEMA).close()
         self._engine = create_engine(
-            "sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=8, max_overflow=64
+            "sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=8, max_overflow=64, pool_use_lifo=True
         )
         event.listen(self._engine, "begin", lambda c: c.exec_driver_sql(c.info.get("begin", "BEGIN")))
         event.listen(self._engine, "before_cursor_execute", self._rename, retval=True)
@@ -58,6 +58,7 @@ class SqliteViews:
     def _connect(self) -> sqlite3.Connection:
         with translated(self._path):
             db = connect(self._path)
+            db.execute("PRAGMA cache_size=-8000")
             db.execute("PRAGMA synchronous=NORMAL")  # a lost last commit takes its checkpoint along: folded again
             return db
 
