@@ -1,6 +1,5 @@
 """What every event store must do; an adapter joins by its name and its fixture."""
 
-import random
 import sqlite3
 import threading
 import time
@@ -12,7 +11,7 @@ import pytest
 
 from mlife.adapters import events_sqlite
 from mlife.adapters.events_sqlite import SqliteEventStore
-from mlife.core.errors import Conflict, Invalid, MLifeError, Unavailable
+from mlife.core.errors import Conflict, Invalid, Unavailable
 from mlife.core.ports import Append, Appended, EventStore, iterate
 from tests.contract.drafts import draft
 from tests.processes import finish, hear, start, tell
@@ -389,112 +388,6 @@ def test_the_database_refuses_changes_removals_replacements_and_gaps(
     with pytest.raises(sqlite3.IntegrityError):
         log_file.execute(statement)
     assert log_file.execute("SELECT * FROM events ORDER BY position").fetchall() == before
-
-
-# --- several processes ---
-
-
-def test_processes_on_a_new_file_at_once_all_get_in(tmp_path: Path) -> None:
-    children = [start("contract.log_writer", tmp_path / "log.db", f"p{n}", n, 5) for n in range(6)]
-    for child in children:
-        tell(child, "go")
-    for child in children:
-        finish(child)
-
-
-def test_writing_processes_share_one_dense_order_and_keep_their_own(tmp_path: Path) -> None:
-    names = [f"p{n}" for n in range(4)]
-    children = [start("contract.log_writer", tmp_path / "log.db", name, n, 60) for n, name in enumerate(names)]
-    for child in children:
-        hear(child)
-        tell(child, "go")
-    told = {
-        name: [tuple(map(int, line.split())) for line in finish(c)[0].splitlines()]
-        for name, c in zip(names, children, strict=True)
-    }
-    store = SqliteEventStore(tmp_path / "log.db")
-    events = list(iterate(store))
-    store.close()
-
-    assert [r.position for r in events] == list(range(1, len(events) + 1))
-    assert sorted(p for lines in told.values() for _, p in lines) == [r.position for r in events]
-    for name, lines in told.items():
-        positions = [p for _, p in lines]
-        assert positions == sorted(positions)
-        for number, position in lines:
-            assert events[position - 1].draft.data == f'{{"name":"{name}-{number}"}}'.encode()
-    by_stream: dict[str, list[int]] = {}
-    for r in events:
-        if not r.draft.single:
-            by_stream.setdefault(r.stream, []).append(r.version)
-    assert all(versions == list(range(1, len(versions) + 1)) for versions in by_stream.values())
-
-
-def test_nothing_acknowledged_is_lost_or_doubled_when_writers_are_killed(tmp_path: Path) -> None:
-    chance = random.Random(7)
-    acknowledged: dict[bytes, int] = {}
-    for turn in range(10):
-        children = [start("contract.log_writer", tmp_path / "log.db", f"t{turn}p{n}", n, 10_000) for n in range(2)]
-        for child in children:
-            hear(child)
-            tell(child, "go")
-        time.sleep(chance.uniform(0.0, 0.15))
-        for n, child in enumerate(children):
-            child.kill()
-            out, _ = child.communicate()
-            for line in out.rpartition("\n")[0].splitlines():
-                number, position = line.split()
-                acknowledged[f'{{"name":"t{turn}p{n}-{number}"}}'.encode()] = int(position)
-    store = SqliteEventStore(tmp_path / "log.db")
-    events = list(iterate(store))
-    ids = [r.draft.id for r in events]
-    found = store.find(ids)
-    store.close()
-
-    assert [r.position for r in events] == list(range(1, len(events) + 1))
-    assert len(set(ids)) == len(ids)
-    assert {r.position for r in found.values()} == {r.position for r in events}
-    assert len(acknowledged) > 50
-    for data, position in acknowledged.items():
-        assert events[position - 1].draft.data == data
-
-
-# --- a disk that does not play along ---
-
-
-def test_a_full_disk_is_said_in_one_sentence_and_loses_nothing_acknowledged(tmp_path: Path) -> None:
-    out, _ = finish(start("contract.small_disk", tmp_path / "log.db"))
-    acknowledged, sentence = out.strip().split("\n")
-    store = SqliteEventStore(tmp_path / "log.db")
-    events = list(iterate(store))
-
-    assert int(acknowledged) > 0
-    assert len(events) == int(acknowledged) == events[-1].position
-    assert str(tmp_path / "log.db") in sentence
-    assert "disk" in sentence
-    assert store.append(Append([draft("toy/after", "x")])).position == len(events) + 1
-    store.close()
-
-
-def test_a_home_that_can_not_be_written_is_said_in_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("not a folder")
-    (tmp_path / "noise.db").write_bytes(b"this is no database, whatever its name says" * 100)
-    (tmp_path / "folder.db").mkdir()
-    for path in ("file/log.db", "noise.db", "folder.db"):
-        with pytest.raises(MLifeError, match=path) as said:
-            SqliteEventStore(tmp_path / path)
-        assert said.value.status == 507
-        assert said.value.remedy
-        assert "\n" not in str(said.value)
-
-
-def test_a_read_only_home_is_said_in_one_sentence(tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    SqliteEventStore(tmp_path / "log.db").close()
-    out, _ = finish(start("contract.read_only", tmp_path))
-    assert out.strip().startswith("507 ")
-    assert "can't be written" in out
-    assert "make it writable" in out
 
 
 # --- questions that nothing can answer ---

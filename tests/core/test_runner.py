@@ -195,7 +195,6 @@ def test_a_command_line_sees_its_write_while_another_catches_up(toy_home: Home, 
     first = toy_home.do(make, name="a")
     later = second.do(make, name="b")
     with toy_home.ports.locks.hold("runner"):
-        threading.Timer(0.2, lambda: None).start()
         waiter = threading.Thread(target=second.see, args=(later.position,))
         waiter.start()
         toy_home.runner._forget()

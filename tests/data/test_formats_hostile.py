@@ -461,8 +461,9 @@ def test_a_long_document_with_one_bad_row_takes_little_memory(form):
 
     assert good == count - 1
     assert [(r.field, r.value) for r in refused] == [("path", "../x.png")]
-    # The spool of a CSV stays in memory up to 8 MiB; a list of the rows would take 8 MB.
-    assert peak < (12 << 20 if form == "csv" else 3 << 20)
+    # The spool of a CSV stays in memory up to 8 MiB; a list of the rows would take 8 MB. Whatever else the process
+    # allocates meanwhile counts too: 4.7 MB were seen in a run of many tests, less than 3 MB alone.
+    assert peak < (12 << 20 if form == "csv" else 6 << 20)
 
 
 @settings(max_examples=300, deadline=None)
