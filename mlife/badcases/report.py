@@ -176,6 +176,9 @@ def check_annotation(field: str, value: JSON) -> dict[str, JSON]:
     return pruned
 
 
+_CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z
+
+
 def canonical(value: Mapping[str, JSON]) -> bytes:
     """
     Canonical JSON of something checked.
@@ -184,9 +187,9 @@ def canonical(value: Mapping[str, JSON]) -> bytes:
         Unfit: it is no JSON, holds control characters, or is too large.
     """
     try:
-        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)
+        text = orjson.dumps(value, option=_CANONICAL)
         if b"null" in text:
-            text = orjson.dumps(_pruned(value), option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)
+            text = orjson.dumps(_pruned(value), option=_CANONICAL)
     except TypeError as e:
         raise Unfit("", value, f"is no JSON: {e}", "text as UTF-8 and numbers of at most 64 bits") from None
     if len(text) > LARGEST:
@@ -285,8 +288,11 @@ def _check_fields(free: Mapping[str, JSON]) -> None:
     if len(free) > MOST_FIELDS:
         raise Unfit("fields", f"{len(free)} fields", "are too many", EXPECTED["fields"])
     for name, value in free.items():
-        kind = type(value)
-        if kind is str and len(value) <= LONGEST_TEXT:
+        kind = type(value)  # nearly all are short texts and plain numbers
+        if kind is str:
+            if len(value) <= LONGEST_TEXT:
+                continue
+        elif (kind is int or kind is float) and -(2**63) < value < 2**63:
             continue
         _check_free(f"fields.{name}", value, 1)
 
