@@ -14,13 +14,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from mlife.audit.views import PREFIXES, Line, counted, in_words, positions
-from mlife.core.errors import NotFound
+from mlife.core.errors import Invalid, NotFound, Refusal, shortened
 from mlife.core.events import Event, Recorded, registry
 from mlife.core.handler import Ports, handlers
 from mlife.core.names import event_type
 from mlife.core.projection import projections
 from mlife.ui import answer, page, rail, render, templates_from
-from mlife.ui.doing import Hands
+from mlife.ui.doing import MOST_DIGITS, Hands
 from mlife.ui.news import News
 
 templates_from("audit", __file__)
@@ -84,7 +84,8 @@ def event(request: Request, position: int, hands: Hands) -> Response:
 @router.get("/history", include_in_schema=False)
 def history(request: Request, hands: Hands, before: int | None = None, type: str = "") -> Response:
     """The newest events of the whole log, intake left out unless it is asked for."""
-    kinds = [k.type for k in registry if (k.name == type if type else not k.single)]
+    asked = event_type(type) if type else ""
+    kinds = [k.type for k in registry if (asked in (k.name, k.type) if asked else not k.single)]
     head = hands.ports.store.head()
     upper = head + 1 if before is None else before
     found = _newest(hands.ports, kinds, upper)
@@ -141,7 +142,10 @@ async def events(
 async def _stream(request: Request, ports: Ports, types: list[str]) -> Response:
     news: News = request.app.state.news
     given = request.headers.get("last-event-id") or request.query_params.get("after") or ""
-    start = int(given) if given.isdecimal() and len(given) < 19 else await run_in_threadpool(ports.store.head)
+    if given and (not given.isdecimal() or len(given) > MOST_DIGITS):  # to start at the newest would lose events unsaid
+        refusal = Refusal(1, "Last-Event-ID", shortened(given), "is no position", "the id of the last event that came")
+        raise Invalid("Last-Event-ID can't be read", refusals=(refusal,))
+    start = int(given) if given else await run_in_threadpool(ports.store.head)
 
     async def lines(after: int) -> AsyncIterator[bytes]:
         while (head := await news.beyond(after, IDLE_COMMENT)) is not None:

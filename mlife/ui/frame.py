@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from mlife.core.errors import MLifeError
 from mlife.ui import rooms, static
+from mlife.ui.limits import BodyLimit
 from mlife.ui.pages import THEMES, digest_of, environment, local_address, render, wants_json
 from mlife.ui.problems import problem_of
 from mlife.ui.safety import HEADERS, PageSafety
@@ -56,6 +57,8 @@ def explain(request: Request, error: Exception) -> Response:
         response = render(request, "error.html", problem=problem, bare=problem.status >= 500)
         response.status_code = problem.status
         response.headers.update(problem.headers())
+    if isinstance(error, HTTPException):
+        response.headers.update(error.headers or {})  # such as what is allowed
     response.headers.update(HEADERS)
     return response
 
@@ -72,5 +75,6 @@ def mount(app: FastAPI) -> None:
     for kind in (MLifeError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, explain)
     app.add_exception_handler(ClientDisconnect, leave)
+    app.add_middleware(BodyLimit)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     app.add_middleware(PageSafety)

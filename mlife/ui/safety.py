@@ -58,6 +58,16 @@ class PageSafety:
             )
             await refused.as_json()(scope, receive, send_safely)
             return
+        coding = Headers(scope=scope).get("content-encoding", "identity")
+        if coding.lower() not in {"", "identity"}:
+            refused = Problem(
+                415,
+                "Encoded body",
+                f"The body is encoded as {shortened(coding, 40)!r}, and bodies are taken as they are.",
+                "send it without Content-Encoding",
+            )
+            await refused.as_json(scope["path"])(scope, receive, send_safely)
+            return
         await self.app(scope, receive, send_safely)
 
 
@@ -77,13 +87,14 @@ class OwnNames:
         self._names = names | {"localhost"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._is_own(Headers(scope=scope).get("host", "")):
+        host = Headers(scope=scope).get("host") if scope["type"] == "http" else None
+        if host is None or self._is_own(host):  # every browser says a host; some health checks do not
             await self.app(scope, receive, send)
             return
         refused = Problem(
             421,
             "Not this server's name",
-            f"This server has no token and is not called {shortened(Headers(scope=scope).get('host', ''), 80)!r}.",
+            f"This server has no token and is not called {shortened(host, 80)!r}.",
             f"ask for {' or '.join(sorted(self._names))}, or start it with a token: mlife up --token …",
         )
         answer = refused.as_json()

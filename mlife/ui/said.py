@@ -11,8 +11,6 @@ from starlette.requests import Request
 
 from mlife.core.errors import Invalid, Refusal, shortened
 
-MOST_BODY = 64 << 20
-"""Bytes of a JSON body."""
 MOST_FIELDS = 20_000
 """Fields of a form: a selection has one for each thing."""
 FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
@@ -23,20 +21,16 @@ async def said(request: Request) -> dict[str, Any]:
     The fields of the body. Empty fields of a form say nothing; those that come several times are lists.
 
     Raises:
-        Invalid: the body is neither, or too large.
+        Invalid: the body is neither.
     """
     if is_form(request):
         async with request.form(max_files=0, max_fields=MOST_FIELDS) as form:
             return _filled_in(form)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BODY:
-            raise Invalid(f"the body has more than {MOST_BODY:,} bytes", remedy="send less at a time")
+    body = await request.body()
     try:
-        told = orjson.loads(bytes(body)) if body.strip() else {}
+        told = orjson.loads(body) if body.strip() else {}
     except orjson.JSONDecodeError as e:
-        refusal = Refusal(1, "", shortened(bytes(body)), f"is no JSON: {e.msg}", "one JSON object")
+        refusal = Refusal(1, "", shortened(body), f"is no JSON: {e.msg}", "one JSON object")
         raise Invalid("the body can't be read", refusals=(refusal,)) from None
     if not isinstance(told, dict):
         raise Invalid("the body is no JSON object", remedy='send an object such as {"note": "…"}')
@@ -61,9 +55,18 @@ def _filled_in(form: FormData) -> dict[str, Any]:
 
 
 def listed(value: Any) -> list[str]:
-    """One or several values, also comma-separated, as a list."""
+    """
+    One or several values, also comma-separated, as a list of texts.
+
+    Raises:
+        Invalid: it holds an object or a list.
+    """
     if value is None:
         return []
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
-    return [str(v) for v in value]
+    values = value if isinstance(value, list | tuple) else [value]
+    wrong = [v for v in values if not isinstance(v, str | int | float) or isinstance(v, bool)]
+    if wrong:
+        raise Invalid(f"{shortened(wrong[0])} is no id and no number", remedy="give a list of them, such as [1, 2]")
+    return [str(v) for v in values]

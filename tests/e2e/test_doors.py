@@ -46,6 +46,14 @@ def test_own_names_and_addresses_are_answered(opened: Opener, host: str) -> None
     assert opened(names=["Box.lan"]).get("/healthz", headers={"Host": host}).status_code == 200
 
 
+def test_a_health_check_that_says_no_host_is_answered(opened: Opener) -> None:
+    client = opened(names=["127.0.0.1"])
+    asked = client.build_request("GET", "/healthz")
+    del asked.headers["host"]
+
+    assert client.send(asked).status_code == 200
+
+
 def test_without_the_token_nothing_is_told_but_health(opened: Opener) -> None:
     client = opened(token="s3cret")
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "s3cret"}, {"Cookie": "mlife_token=x"}):

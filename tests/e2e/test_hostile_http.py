@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,10 @@ HUGE = "9" * 30
 
 
 @pytest.fixture
-def asking(running_home: Home, client: TestClient) -> Iterator[TestClient]:
+def asking(running_home: Home, client: TestClient) -> TestClient:
     """A client whose server's projections follow."""
     client.raise_server_exceptions = False
-    yield client
+    return client
 
 
 @pytest.mark.parametrize("tag", ["9" * 5_000, "garbage", "-1", ""])
@@ -62,3 +63,64 @@ def test_a_subscriber_to_an_event_type_that_is_none_is_told_so_and_not_sent_ever
     assert answer.status_code == 404
     assert name in answer.json()["detail"]
     assert "did you mean" in answer.json()["remedy"]
+
+
+@pytest.mark.parametrize("chosen", [[{}], {}, [[1]], True])
+@pytest.mark.parametrize(
+    "door", ["/api/v1/badcases/bulk/triage", "/api/v1/groups", "/api/v1/documents/doc-1/remove-rows"]
+)
+def test_a_selection_that_is_no_list_of_ids_is_refused(client: TestClient, door: str, chosen: object) -> None:
+    answer = client.post(door, json={"selected": chosen, "name": "x", "purpose": "training", "reason": "x"})
+
+    assert 400 <= answer.status_code < 500
+    assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize("place", ["garbage", "-1", "1.5", "9" * 40, "٣²"])
+def test_a_stream_that_can_t_go_on_where_it_was_says_so(client: TestClient, place: str) -> None:
+    headers = {"Accept": "text/event-stream", "Last-Event-ID": place.encode()}
+    answer = client.get("/api/v1/events", headers=headers)  # type: ignore[arg-type]
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "Last-Event-ID"
+
+
+def test_a_history_of_an_unknown_type_is_not_the_history_of_all(client: TestClient) -> None:
+    assert client.get("/history?type=nonsense").status_code == 404
+
+
+def test_what_is_allowed_stands_in_the_refusal(client: TestClient) -> None:
+    answer = client.put("/api/v1/reports", content=b"")
+
+    assert answer.status_code == 405
+    assert "POST" in answer.headers["allow"]
+
+
+def test_an_encoded_body_is_refused_as_such(client: TestClient) -> None:
+    answer = client.post("/api/v1/reports", content=gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"})
+
+    assert answer.status_code == 415
+    assert answer.json()["remedy"] == "send it without Content-Encoding"
+
+
+HELD = ["/api/v1/causes", "/api/v1/deployments", "/api/v1/tasks", "/badcases/report"]
+
+
+@pytest.mark.parametrize("door", HELD)
+@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded"])
+def test_a_body_that_memory_would_hold_has_a_limit(
+    client: TestClient, door: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlife.ui.limits.MOST_BODY", 1_000)
+
+    def pieces() -> Iterator[bytes]:
+        for _ in range(20):
+            yield b"x" * 100
+
+    announced = client.post(door, content=b"x" * 2_000, headers={"Content-Type": kind})
+    in_pieces = client.post(door, content=pieces(), headers={"Content-Type": kind})
+
+    for answer in (announced, in_pieces):
+        assert answer.status_code == 413
+        assert "1,000 bytes" in answer.text
+    assert client.post("/api/v1/reports", content=b"\n" * 5_000).json()["refused"] == []

@@ -22,7 +22,7 @@ from mlife.core.events import Event
 from mlife.ui import answer, page, see
 from mlife.ui.doing import Doing, Hands
 from mlife.ui.pages import wants_json
-from mlife.ui.said import Said
+from mlife.ui.said import Said, listed
 
 router = APIRouter(tags=["badcases"])
 Command = Callable[..., list[Event]]
@@ -64,8 +64,7 @@ def act_on_many(request: Request, hands: Hands, action: str, said: Said, q: str 
     many were touched, were so already, and were refused, and why.
     """
     command, word = _action(action)
-    chosen = said.pop("selected", [])
-    selected = [chosen] if isinstance(chosen, str) else [str(c) for c in chosen]
+    selected = listed(said.pop("selected", None))
     q = str(said.pop("q", q))
     with hands.read() as read:
         ids = lists.matching_ids(read, q, now=hands.now, limit=MOST_AT_ONCE) if "*" in selected else selected

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from mlife.badcases.intake import Answer, Intake, Sending
 from mlife.core.errors import Invalid
 from mlife.ui.doing import ANYBODY, actor_of
+from mlife.ui.limits import takes_any_length
 
 router = APIRouter(tags=["reports"])
 Ids = Annotated[bool, Query()]
@@ -56,6 +57,7 @@ async def take_traffic(request: Request, ids: Ids = False) -> Response:  # noqa:
 
 
 async def _take(request: Request, sending: Sending) -> Response:
+    takes_any_length(request)
     gathered = bytearray()
     async for some in request.stream():
         gathered += some

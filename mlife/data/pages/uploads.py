@@ -17,6 +17,7 @@ from mlife.core.errors import Invalid
 from mlife.data.pages.shown import intake_of
 from mlife.ui import see
 from mlife.ui.doing import Hands
+from mlife.ui.limits import takes_any_length
 from mlife.ui.pages import wants_json
 
 router = APIRouter()
@@ -37,6 +38,7 @@ class UploadTooLarge(Invalid):
 @asynccontextmanager
 async def streamed(request: Request, limit: int) -> AsyncIterator[BinaryIO]:
     """The raw body in a temporary file."""
+    takes_any_length(request)
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise _too_large(limit)
