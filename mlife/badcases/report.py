@@ -28,7 +28,7 @@ LARGEST = 900_000
 """Bytes of one report as JSON: below what a Kafka message may have by default."""
 
 # Control characters but tab and line ends are never text; they come from broken or hostile senders.
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 CLOSED = ConfigDict(**STRICT, extra="forbid")
 
@@ -194,7 +194,7 @@ def canonical(value: Mapping[str, JSON]) -> bytes:
         raise Unfit("", value, f"is no JSON: {e}", "text as UTF-8 and numbers of at most 64 bits") from None
     if len(text) > LARGEST:
         raise Unfit("", "", f"has {len(text):,} bytes of JSON", f"at most {LARGEST:,}; link to data instead")
-    if b"\\" in text or b"\x7f" in text:  # one byte each, as this is asked of every report
+    if b"\\" in text or b"\x7f" in text or b"\xc2" in text:  # one byte each, as this is asked of every report
         _refuse_control("", value)
     return text
 

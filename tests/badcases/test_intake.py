@@ -205,6 +205,7 @@ HOSTILE: dict[str, tuple[bytes, str, str]] = {
     "no data": (changed(data=[]), "data", "is empty"),
     "a NUL": (changed(client="a\x00b"), "client", "control character U+0000"),
     "an escape": (changed(device="a\x1b[31m"), "device", "control character U+001B"),
+    "an escape of 8 bits": (changed(device="a\x9b31m"), "device", "control character U+009B"),
     "half a character": (GOOD.replace(b"fleet-7", b"\\ud800"), "client", "unicode"),
     "a number as label": (changed(prediction={"type": "class", "label": 4}), "prediction.label", "is no text"),
     "an unknown type": (changed(prediction={"type": "mask"}), "prediction", "unknown type"),
