@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import time
 from contextlib import ExitStack
@@ -66,5 +68,6 @@ def command(home: Home, seed: int, as_json: bool) -> None:
         print_json(result)
         return
     console().print(table_of(result, told))
-    where = f" --home {home.settings.home}" if home.settings.home.name != ".mlife" else ""
-    click.echo(f"\nLook at it:  mlife up{where}   then open http://127.0.0.1:8000/")
+    program = "mlife" if shutil.which("mlife") == sys.argv[0] else os.path.relpath(sys.argv[0])
+    click.echo(f"\nLook at it:  {program} up --home {home.settings.home}")
+    click.echo("             then open http://127.0.0.1:8000/")

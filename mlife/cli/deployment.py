@@ -10,7 +10,7 @@ import click
 
 from mlife.cli.model import pairs
 from mlife.cli.task import reading
-from mlife.cli.terminal import json_option, print_json, show, user, with_home
+from mlife.cli.terminal import json_option, print_json, query_argument, show, user, with_home
 from mlife.core.errors import there_is
 from mlife.serving import views
 from mlife.serving.commands import LOCAL, annotate_deployment, create_deployment, roll_back
@@ -29,7 +29,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.argument("query", default="")
+@query_argument
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500))
 @json_option
 @with_home

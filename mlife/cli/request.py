@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlife.cli.terminal import json_option, print_json, show, with_home
+from mlife.cli.terminal import json_option, print_json, query_argument, show, with_home
 
 if TYPE_CHECKING:
     from mlife.runtime import Home
@@ -71,7 +71,7 @@ def _class_and_rows(said: str) -> tuple[str, int]:
 
 
 @command.command("list")
-@click.argument("query", default="")
+@query_argument
 @click.option("--limit", default=50, type=click.IntRange(1, 500))
 @json_option
 @with_home

@@ -6,6 +6,7 @@ import getpass
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -40,6 +41,9 @@ def with_home(run: Callable[Concatenate[Home, P], R]) -> Callable[P, R]:
 
     return opened
 
+
+query_argument = click.argument("query", nargs=-1, callback=lambda _ctx, _option, words: " ".join(words))
+"""A query of the query language, quoted or as several words."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 
@@ -109,6 +113,8 @@ def _cell(value: Any) -> str:
 
     if value is None:
         return "–"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
     if isinstance(value, float):
         return f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
     if isinstance(value, int) and not isinstance(value, bool):

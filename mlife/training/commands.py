@@ -104,7 +104,7 @@ def start_task(
     if task.state != "draft":
         raise Refused(
             f"task {task_id} is {task.state} and can be started only once",
-            remedy="retry it with `mlife task retry`"
+            remedy="retry it as it was (`mlife task retry`), or draft another on the same groups (`mlife task draft`)"
             if task.state in {"failed", "cancelled"}
             else "draft another task on the same groups with `mlife task draft`",
         )

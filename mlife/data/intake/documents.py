@@ -171,7 +171,7 @@ class DocumentIntake:
         if not told.rows:
             raise Invalid(
                 f"no row of {wish.name} can be taken" if told.refused else f"{wish.name} has no rows",
-                remedy="mend the rows below and import again",
+                remedy="mend them and import again",
                 refusals=tuple(told.refused),
             )
         if known:
