@@ -6,6 +6,7 @@ The composition root: the only place that reads the configuration, knows the siz
 
 from __future__ import annotations
 
+import logging
 import os
 import pkgutil
 import sys
@@ -28,6 +29,8 @@ from mlife.core.ports import EventStore
 from mlife.core.projection import Views
 from mlife.core.runner import Runner
 from mlife.core.sealing import Sealer
+
+log = logging.getLogger("mlife.home")
 
 ROOMS = ("events", "views", "commands")
 """Rooms of a feature that every process needs; `pages` are loaded by the server alone."""
@@ -175,7 +178,12 @@ class Home:
     closers: list[Any]
 
     def see(self, position: int) -> None:
-        """Make what was written at *position* visible to this process's reads: project it if nobody else does."""
+        """
+        Make what was written at *position* visible to this process's reads: project it if nobody else does.
+
+        What was written is written: if the one who projects is far behind, that is said, and the reader goes on with
+        what can be seen. Whoever must not reads with `min_position`.
+        """
         deadline = time.monotonic() + SEE_SECONDS
         while True:
             with self.ports.locks.hold("runner") as held:
@@ -187,9 +195,10 @@ class Home:
             try:
                 with self.ports.views.read(min_position=position, timeout=min(0.1, max(0.0, left))):
                     return
-            except Unavailable:
+            except Unavailable as e:
                 if left <= 0:
-                    raise
+                    log.warning("the newest events can't be seen yet: %s", e.message)
+                    return
 
     @contextmanager
     def running(self) -> Iterator[Runner]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlife.adapters.events_sqlite_judge import Judge, head, look_up, slices
-from mlife.adapters.sqlite_file import Readers, askable, connect, flocked, insert_many, opened, translated
+from mlife.adapters.sqlite_file import Readers, Wal, askable, connect, flocked, insert_many, opened, translated
 from mlife.core.errors import Conflict, HomeUnusable, Invalid, Unavailable
 from mlife.core.events import Draft, Event, Recorded, registry
 from mlife.core.folding import without_gc
@@ -133,6 +133,7 @@ class SqliteEventStore:
         self._wakes = 0
         self._closed = threading.Event()
         self._readers = Readers(path, self._open_reader)
+        self._wal = Wal(path)
         self._writer = opened(path, SCHEMA)
         self._writer.execute("PRAGMA cache_size=-16000")
         with translated(path):
@@ -208,6 +209,9 @@ class SqliteEventStore:
         for call, outcome in zip(batch, outcomes, strict=True):
             call.answer(outcome)
         self._tell()
+        if self._wal.is_long():
+            with self._locked():
+                self._wal.begin_anew(self._writer)
 
     def _commit(self, appends: Sequence[Append]) -> list[Appended | Conflict]:
         db = self._writer

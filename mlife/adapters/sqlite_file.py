@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -13,6 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from mlife.core.errors import HomeUnusable, Invalid, MLifeError, Unavailable, shortened
+
+log = logging.getLogger("mlife.sqlite")
 
 DISK_FAULTS: Final = {
     sqlite3.SQLITE_PERM,
@@ -38,9 +42,23 @@ MENDED: Final = {
 WAITING: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
+BUSY_SECONDS: Final = 30
+"""How long a statement waits for another process's lock."""
+
+WAL_LIMIT: Final = 128 << 20
+"""Bytes; SQLite itself tries to begin a `-wal` anew from 20,000 pages (82 MB) on."""
+WAL_LOOK: Final = 1.0
+WAL_REST: Final = 5.0
+"""Seconds between looks at its length, and between tries to shorten it."""
+WAL_PATIENCE: Final = 50
+"""Milliseconds that writers wait for the readers of a `-wal` that is to begin anew."""
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """A connection on *path* as MLife sets it up: WAL, FULL, autocommit; any thread may use it."""
-    db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False, cached_statements=256)
+    db = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
     try:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
@@ -51,6 +69,40 @@ def connect(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+class Wal:
+    """
+    Keeps the `-wal` of the file *path* short.
+
+    SQLite begins it anew only at a moment when nobody reads from it. Where readers overlap for ever it would grow for
+    ever: then they are made to wait a moment, under the lock of those who write.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = Path(f"{path}-wal")
+        self._not_before = 0.0
+
+    def is_long(self) -> bool:
+        """Is it time to begin it anew? Asked after every commit, and looked at once a second."""
+        now = time.monotonic()
+        if now < self._not_before:
+            return False
+        self._not_before = now + WAL_LOOK
+        try:
+            return self._path.stat().st_size > WAL_LIMIT
+        except FileNotFoundError:
+            return False
+
+    def begin_anew(self, db: sqlite3.Connection) -> None:
+        """Only between transactions, with the writers' lock held. If somebody reads for long, nothing happens."""
+        self._not_before = time.monotonic() + WAL_REST
+        try:
+            db.execute(f"PRAGMA busy_timeout={WAL_PATIENCE}")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            db.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+        except sqlite3.Error as fault:  # what was committed is committed; the next commit tells of a failing disk
+            log.warning("%s can't be shortened: %s", self._path, fault)
 
 
 def opened(path: Path, schema: str, *, mode: int = 0o644, pragmas: str = "") -> sqlite3.Connection:

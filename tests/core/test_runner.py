@@ -204,6 +204,16 @@ def test_a_command_line_sees_its_write_while_another_catches_up(toy_home: Home, 
     assert names(second) == ["a", "b"]
 
 
+def test_what_was_written_counts_as_done_though_the_one_who_projects_is_far_behind(
+    toy_home: Home, second: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("mlife.runtime.SEE_SECONDS", 0.1)
+    with toy_home.ports.locks.hold("runner"):
+        second.see(second.do(make, name="a").position)
+    assert "the newest events can't be seen yet" in caplog.text
+    assert names(second) == []
+
+
 def test_another_process_takes_over_when_the_runner_ends(toy_home: Home, second: Home) -> None:
     second.runner.lock_wait = 0.01
     with second.running():

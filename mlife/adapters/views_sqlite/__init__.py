@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Executable, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from mlife.adapters.sqlite_file import askable, connect, explained, flocked, opened, translated
+from mlife.adapters.sqlite_file import Wal, askable, connect, explained, flocked, opened, translated
 from mlife.adapters.views_sqlite.generations import (
     SCHEMA,
     Names,
@@ -47,6 +47,7 @@ class SqliteViews:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._moved = threading.Condition()
+        self._wal = Wal(path)
         self._rewriter = Rewriter()
         opened(path, SCHEMA).close()
         self._engine = create_engine(
@@ -82,6 +83,8 @@ class SqliteViews:
             try:
                 with c.begin():
                     yield c
+                if self._wal.is_long():
+                    self._wal.begin_anew(cast("sqlite3.Connection", c.connection.driver_connection))
             finally:
                 c.info["begin"] = "BEGIN"
                 c.info.pop("names", None)
