@@ -7,6 +7,8 @@ tells in a cookie (`reader_zone`), else in the server's.
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -142,8 +144,20 @@ def _time(when: datetime, text: str) -> Markup:
     return Markup('<time datetime="{}" title="{}">{}</time>').format(when.astimezone(UTC).isoformat(), title, text)
 
 
+def as_json(value: object) -> str:
+    """JSON to be read, as plain text: unlike `tojson` it is escaped wherever it is written."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def as_word(value: object) -> str:
+    """*value* as one word of a shell command, whatever it holds: such commands are there to be copied."""
+    return shlex.quote(str(value))
+
+
 FILTERS = {
     "ago": ago,
+    "as_json": as_json,
+    "as_word": as_word,
     "day": day,
     "duration": duration,
     "filesize": filesize,
