@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import click
 import orjson
 
-from mlife.core.errors import Invalid, MLifeError
+from mlife.core.errors import Invalid, MLifeError, visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -119,7 +119,7 @@ def _cell(value: Any) -> str:
         return f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}".replace(",", " ")
-    return escape(str(value))
+    return escape(visible(str(value)))
 
 
 def console(*, err: bool = False) -> Any:
@@ -149,15 +149,15 @@ def progress(*, shown: bool = True, words: bool = False) -> Progress:
 
 def explain(error: MLifeError) -> None:
     """Say on standard error what was refused, and what to do."""
-    click.echo(f"mlife: {error.message}", err=True)
+    click.echo(f"mlife: {visible(error.message)}", err=True)
     if isinstance(error, Invalid):
         from mlife.core.query import QueryError  # brings SQLAlchemy, which a command that succeeds may not need
 
         for line in error.pointer().splitlines() if isinstance(error, QueryError) else ():
             click.echo(f"  {line}", err=True)
         for refusal in error.refusals[:20]:
-            click.echo(f"  {refusal}", err=True)
+            click.echo(f"  {visible(str(refusal))}", err=True)
         if len(error.refusals) > 20:
             click.echo(f"  … and {len(error.refusals) - 20} more", err=True)
     if error.remedy:
-        click.echo(f"  → {error.remedy}", err=True)
+        click.echo(f"  → {visible(error.remedy)}", err=True)

@@ -170,6 +170,12 @@ def in_a_line(fault: BaseException, limit: int = 300) -> str:
 def shortened(value: object, limit: int = 200) -> str:
     """*value* as text that is safe to print: at most *limit* characters, control characters made visible."""
     text = value if isinstance(value, str) else repr(value[: limit * 2] if isinstance(value, bytes) else value)
-    text = text[: limit + 1]
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    text = visible(text[: limit + 1], kept="")
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def visible(text: str, *, kept: str = "\n\t") -> str:
+    """*text* with the characters made visible that a terminal would obey, or that turn its direction; not *kept*."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in kept else c.encode("unicode_escape").decode() for c in text)
