@@ -29,7 +29,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, create_model
 from pydantic import ValidationError as PydanticError
 
-from mlife.core.errors import Conflict, Invalid, Refusal, shortened
+from mlife.core.errors import Conflict, Invalid, Refusal, Reused, shortened
 from mlife.core.events import Draft, Event, Recorded, derived_id, stored_bytes, to_micros
 from mlife.core.ports import Append, Clock, EventStore, SystemClock
 from mlife.core.sealing import Sealer
@@ -145,12 +145,37 @@ class Done:
     events: tuple[Event, ...]
     known: bool = False
 
+    def answers(self, said: Mapping[str, Any], opened: Callable[[Any], Any]) -> None:
+        """
+        Refuse to be the answer to *said*, if it was the answer to something else under the same key.
+
+        Texts and numbers that the events took over from the input are held against it; *opened* unseals them.
+
+        Raises:
+            Reused: they differ.
+        """
+        if not self.known:
+            return
+        events = [opened(e.model_dump(mode="json")) for e in self.events]
+        for name, value in said.items():
+            before = [e[name] for e in events if isinstance(e.get(name), str | int | float)]
+            if before and isinstance(value, str | int | float) and _bare(value) not in map(_bare, before):
+                raise Reused(
+                    f"this idempotency key was used before, with {name} {shortened(before[0])!r} and not "
+                    f"{shortened(value)!r}",
+                    remedy="use a new key for what is new",
+                )
+
     def first(self, cls: type[E]) -> E:
         """The first event of class *cls*."""
         for e in self.events:
             if isinstance(e, cls):
                 return e
         raise LookupError(f"no {cls.declared.type} among the events")
+
+
+def _bare(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,13 @@ class Refused(MLifeError):
     title = "Refused"
 
 
+class Reused(Refused):
+    """An idempotency key that was used before for something else: neither is the old answer right, nor is it new."""
+
+    status = 422
+    title = "Same key, other content"
+
+
 class NotFound(MLifeError):
     """No such thing."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,12 +67,17 @@ class Doing:
 
     def do(self, decide: Decision[P], /, *args: P.args, **input: P.kwargs) -> Done:
         """Carry out a command as this request's actor, under its idempotency key."""
-        return self.executor.under(self.key or uuid.uuid4().hex, decide, *args, **input)
+        return self._answered(self.executor.under(self.key or uuid.uuid4().hex, decide, *args, **input), input)
 
     def edit(self, stream: str, decide: Decision[P], /, *args: P.args, **input: P.kwargs) -> Done:
         """As `do`, and `If-Match` must name the version that *stream* has."""
         versions = {} if self.expected is None else {stream: self.expected}
-        return self.executor.expecting(versions, self.key or uuid.uuid4().hex, decide, *args, **input)
+        done = self.executor.expecting(versions, self.key or uuid.uuid4().hex, decide, *args, **input)
+        return self._answered(done, input)
+
+    def _answered(self, done: Done, said: Mapping[str, Any]) -> Done:
+        done.answers(said, self.open)
+        return done
 
     @property
     def executor(self) -> Executor:

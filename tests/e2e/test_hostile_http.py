@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -124,3 +124,46 @@ def test_a_body_that_memory_would_hold_has_a_limit(
         assert answer.status_code == 413
         assert "1,000 bytes" in answer.text
     assert client.post("/api/v1/reports", content=b"\n" * 5_000).json()["refused"] == []
+
+
+KEYED = {
+    "a cause": (
+        "/api/v1/causes",
+        {"system": "s", "function": "f", "title": "one", "explanation": "e", "badcase_ids": ["bc-1"]},
+        {"title": "two"},
+    ),
+    "a request": (
+        "/api/v1/requests",
+        {"system": "s", "function": "f", "what": "masks", "wanted": {"9": 40}},
+        {"what": "gloves"},
+    ),
+}
+
+
+@pytest.mark.parametrize("thing", KEYED)
+def test_a_key_answers_the_same_request_again_and_no_other(asking: TestClient, thing: str) -> None:
+    door, said, other = KEYED[thing]
+    key = {"Idempotency-Key": "k-1"}
+    first = asking.post(door, json=said, headers=key)
+    again = asking.post(door, json=said, headers=key)
+    changed = asking.post(door, json={**said, **other}, headers=key)
+
+    assert first.status_code == 200, first.text
+    assert again.json() == first.json()
+    assert changed.status_code == 422
+    assert changed.json()["title"] == "Same key, other content"
+    assert repr(next(iter(other.values()))) in changed.json()["detail"]
+
+
+def test_a_key_of_one_document_is_not_the_answer_to_another(asking: TestClient) -> None:
+    def send(path: str) -> Any:
+        rows = [{"path": path, "md5": "0" * 32, "annotation": "x"}]
+        where = {"form": "json", "name": "d"}
+        return asking.post("/api/v1/documents", params=where, json=rows, headers={"Idempotency-Key": "k-2"})
+
+    first, again, other = send("a.png"), send("a.png"), send("b.png")
+
+    assert (first.json()["accepted"], again.json()["known"]) == (1, 1)
+    assert first.json()["document_id"] == again.json()["document_id"]
+    assert other.status_code == 422
+    assert first.json()["document_id"] in other.json()["detail"]

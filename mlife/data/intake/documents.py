@@ -22,8 +22,8 @@ from tempfile import SpooledTemporaryFile, TemporaryFile
 from typing import Any, BinaryIO, cast
 
 from mlife.core.command import Executor, Given, check_input
-from mlife.core.errors import Conflict, Invalid, Refusal, shortened, there_is
-from mlife.core.events import Draft, derived_id, stored_bytes, to_micros
+from mlife.core.errors import Conflict, Invalid, Refusal, Reused, shortened, there_is
+from mlife.core.events import Draft, Event, derived_id, stored_bytes, to_micros
 from mlife.core.handler import Ports
 from mlife.core.ports import Append
 from mlife.core.projection import Reader
@@ -175,6 +175,7 @@ class DocumentIntake:
                 refusals=tuple(told.refused),
             )
         if known:
+            _check_same(next(iter(known.values())).event, wish)
             told.position, told.known = max(r.position for r in known.values()), True
             return told
         spool.flush()
@@ -332,6 +333,16 @@ class DocumentIntake:
                 problem = f"is row {number} of {old.document_id} already (same MD5 and path)"
                 told.refuse(Refusal(row.line, "path", shortened(row.path), problem, "each file once"))
         return kept
+
+
+def _check_same(before: Event, wish: Wish) -> None:
+    """The key stands for the import that *before* began, and for no other; a document's id follows from its content."""
+    document_id = getattr(before, "document_id", "")
+    if document_id != wish.document_id:
+        raise Reused(
+            f"this idempotency key was used before, for {document_id} and not {wish.document_id}",
+            remedy="use a new key for what is new",
+        )
 
 
 def spooled(source: BinaryIO) -> tuple[BinaryIO, str]:

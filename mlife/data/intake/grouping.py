@@ -167,6 +167,7 @@ class Grouping:
                 "function": said.get("function") or _agreed(h.function for h in heads),
             },
         )
+        done.answers({**said, "query": selection.query, "sample": selection.words}, lambda plain: plain)
         return Grouped(done.first(DocumentGrouped), done.position, done.known)
 
     def _heads(self, read: Reader, selection: Selection) -> list[DocumentView]:
