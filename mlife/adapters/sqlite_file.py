@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -41,6 +42,12 @@ MENDED: Final = {
 
 WAITING: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
+
+WAL_VERSIONS: Final = b"\2\2"
+"""Bytes 18 and 19 of a file in WAL mode."""
+
+CREATED: Final = re.compile(r"^CREATE [A-Z ]+ IF NOT EXISTS (\w+)", re.MULTILINE)
+"""What a schema makes, by name."""
 
 BUSY_SECONDS: Final = 30
 """How long a statement waits for another process's lock."""
@@ -109,12 +116,16 @@ def opened(path: Path, schema: str, *, mode: int = 0o644, pragmas: str = "") -> 
     """
     A connection on *path* that has the tables of *schema*; several processes may be the first at once.
 
-    `<path>.lock` is held meanwhile: SQLite does not wait for a lock while a file turns to WAL.
+    `<path>.lock` is held while it is made: SQLite does not wait for a lock while a file turns to WAL. What is made
+    already is opened without it, so that nobody who only reads has to wait for one who writes.
 
     Raises:
         HomeUnusable: the file can't be made or opened.
     """
     with translated(path):
+        made = _opened_made(path, schema, pragmas)
+        if made is not None:
+            return made
         path.parent.mkdir(parents=True, exist_ok=True)
         with flocked(path):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, mode))
@@ -125,6 +136,28 @@ def opened(path: Path, schema: str, *, mode: int = 0o644, pragmas: str = "") -> 
                 db.close()
                 raise
             return db
+
+
+def _opened_made(path: Path, schema: str, pragmas: str) -> sqlite3.Connection | None:
+    """A connection if the file is in WAL mode and has all that *schema* makes; None if it must be made."""
+    try:
+        with path.open("rb") as file:
+            is_wal = file.read(20)[18:] == WAL_VERSIONS
+    except FileNotFoundError:
+        return None
+    if not is_wal or not Path(f"{path}.lock").exists():
+        return None
+    db = connect(path)
+    try:
+        db.executescript(pragmas)
+        there = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+        if there.issuperset(CREATED.findall(schema)):
+            return db
+    except BaseException:
+        db.close()
+        raise
+    db.close()
+    return None
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import random
 import subprocess
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -163,6 +164,24 @@ def test_six_processes_open_a_new_home_at_once(tmp_path: Path, started: Start) -
     finally:
         for child in children:
             killed(child)
+
+
+def test_who_only_reads_does_not_wait_for_one_who_stands_still_with_the_writers_lock(home: Home) -> None:
+    home.see(home.do(make, name="a").position)
+    names: list[str] = []
+
+    def look() -> None:
+        other = wire_toys(home.settings.home)
+        other.see(other.ports.store.head())
+        with other.ports.views.read() as read:
+            names.append(read.value(select(toy_rows.c.name)))
+        other.close()
+
+    with home.ports.store.barrier():
+        looking = threading.Thread(target=look, daemon=True)
+        looking.start()
+        looking.join(10)
+        assert names == ["a"]
 
 
 def test_a_stopped_test_leaves_no_handlers_behind() -> None:
