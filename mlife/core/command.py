@@ -159,7 +159,8 @@ class Done:
         events = [opened(e.model_dump(mode="json")) for e in self.events]
         for name, value in said.items():
             before = [e[name] for e in events if isinstance(e.get(name), str | int | float)]
-            if before and isinstance(value, str | int | float) and _bare(value) not in map(_bare, before):
+            said_now = _bare(value) if isinstance(value, str | int | float) else ""
+            if before and said_now != "" and said_now not in map(_bare, before):
                 raise Reused(
                     f"this idempotency key was used before, with {name} {shortened(before[0])!r} and not "
                     f"{shortened(value)!r}",

@@ -155,6 +155,14 @@ def test_a_key_answers_the_same_request_again_and_no_other(asking: TestClient, t
     assert repr(next(iter(other.values()))) in changed.json()["detail"]
 
 
+def test_a_key_that_comes_with_a_name_left_blank_is_the_same(asking: TestClient) -> None:
+    said = {"system": "s", "function": "f", "what": "masks ", "wanted": {"9": 40}, "cause_id": " "}
+    first, again = (asking.post("/api/v1/requests", json=said, headers={"Idempotency-Key": "k-3"}) for _ in range(2))
+
+    assert first.json() == again.json()
+    assert again.status_code == 200
+
+
 def test_a_key_of_one_document_is_not_the_answer_to_another(asking: TestClient) -> None:
     def send(path: str) -> Any:
         rows = [{"path": path, "md5": "0" * 32, "annotation": "x"}]

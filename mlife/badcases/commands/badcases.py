@@ -72,13 +72,14 @@ def prioritise(
 def mute(given: Given, *, badcase_id: Name, until: datetime, reason: Words) -> list[Event]:
     """Let a badcase ask for no attention until a moment in the future, at most a year ahead."""
     badcase = _open(given, badcase_id)
-    until = until.replace(tzinfo=UTC) if until.tzinfo is None else until.astimezone(UTC)
+    until = until.replace(tzinfo=UTC) if until.tzinfo is None else until
     if not reason.strip():
         raise Refused("a mute needs a reason", remedy="say why it may wait")
     if not given.now < until <= given.now + LONGEST_MUTE:
         raise Refused(
-            f"{until:%Y-%m-%d %H:%M} UTC is no time to mute until", remedy="choose a moment within a year from now"
+            f"{until:%Y-%m-%d %H:%M %Z} is no time to mute until", remedy="choose a moment within a year from now"
         )
+    until = until.astimezone(UTC)  # now that it is near: the last days of all calendars have no other zone
     if badcase.muted_until == until:
         return []
     return [BadcaseMuted(badcase_id=badcase_id, until=until, reason=reason, by=given.actor)]
