@@ -235,7 +235,10 @@ class Executor:
         """Decide and append once; None if another writer was faster."""
         now = self.envelope.at or self.clock.now()
         given = Given(self.store.read_stream, now=now, key=key, actor=self.envelope.actor)
-        events = decide(given, *args, **checked)
+        try:
+            events = decide(given, *args, **checked)
+        except PydanticError as e:  # an event that the input can't make, though each of its values has the right type
+            raise Invalid(f"{decide.__name__} was given input that does not fit", refusals=tuple(explain(e))) from e
         if not events:
             return Done(0, ())
         for stream, version in versions.items():

@@ -133,6 +133,20 @@ def test_two_callers_with_one_key_at_once_get_one_effect(toy_home: Home) -> None
     assert toy_home.ports.store.head() == 1
 
 
+def test_input_that_no_event_can_hold_is_the_callers_to_mend_too(toy_home: Home) -> None:
+    class Weighed(Event):
+        grams: float = Field(gt=0)
+
+    def weigh(given: Given, *, grams: float) -> list[Event]:
+        return [Weighed(grams=grams)]
+
+    with pytest.raises(Invalid) as said:
+        toy_home.do(weigh, grams=-1)
+
+    (refusal,) = said.value.refusals
+    assert (refusal.field, refusal.value, refusal.expected) == ("grams", "-1.0", "gt 0.0")
+
+
 def test_input_is_checked_by_the_signature_and_every_field_at_fault_is_named(toy_home: Home) -> None:
     with pytest.raises(Invalid) as said:
         toy_home.do(paint, toy_id=7, colour=None, size="big")  # type: ignore[call-arg,arg-type]
