@@ -128,6 +128,12 @@ def skip(home: Home, name: str, position: int, reason: str) -> None:
             f"{name} has folded the log up to {standing.position}; a replay that skips {position} would differ from it",
             remedy=f"only what it stopped at is skipped; `mlife projection rebuild {name}` replays it all",
         )
+    if standing.state != "stopped" or position != standing.position + 1:
+        at = f"stopped at {standing.position + 1}" if standing.state == "stopped" else "not stopped"
+        raise Refused(
+            f"{name} is {at}: what is skipped unseen would be lost unseen",
+            remedy="`mlife projection status` names the event at fault",
+        )
     done = home.do(control.skip_in_projection, projection=name, position=position, reason=reason)
     home.ports.views.clear(projection)
     if done.position:

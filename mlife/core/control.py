@@ -125,6 +125,13 @@ def skips_of(store: EventStore, projection: str) -> set[int]:
     return state.positions
 
 
+def let_be(store: EventStore, handler: str) -> set[int]:
+    """Positions of facts that *handler* need not handle, by a person's decision."""
+    return {
+        r.event.skipped for r in store.read_stream(f"deadletter/{handler}") if isinstance(r.event, DeadLetterSkipped)
+    }
+
+
 def skip_in_projection(given: Given, *, projection: str, position: int, reason: str) -> list[Event]:
     """Let *projection* pass over the event at *position*, now and in every replay."""
     if position in given(Skips, projection).positions:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlife.core.command import Executor
-from mlife.core.control import skips_of
+from mlife.core.control import let_be, skips_of
 from mlife.core.errors import Conflict, MLifeError, Refused, Unavailable, in_a_line
 from mlife.core.events import Event, Recorded
 from mlife.core.folding import Unfoldable, fold, is_outage
@@ -109,6 +109,7 @@ class Runner:
         self._skips: dict[str, set[int]] = {}
         self._positions: dict[str, int] | None = None
         self._parked: dict[str, set[str]] = {}
+        self._let_be: dict[str, set[int]] = {}
         self._held: dict[str, float] = {}
         self._gathered: dict[str, _Gathered] = {}
         self._flooded = False
@@ -301,6 +302,10 @@ class Runner:
         self._held[h.name] = time.monotonic() + HOLD_SECONDS
 
     def _handle(self, h: Handler, fact: Recorded[Event]) -> None:
+        if h.name not in self._let_be:
+            self._let_be[h.name] = let_be(self.ports.store, h.name)
+        if fact.position in self._let_be[h.name]:
+            return  # it is met again where the book was lost
         key = fact.draft.key
         if key in self._parked_keys(h.name):
             self._parked[h.name] = self.book.parked_keys(h.name)  # another process may have skipped the letter

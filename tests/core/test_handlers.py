@@ -182,6 +182,21 @@ def test_skipping_a_letter_lets_those_behind_it_go_on(toy_home: Home, second: Ho
     assert toy_home.book.letters() == []
 
 
+def test_what_a_person_let_be_is_not_handled_again_when_the_book_is_lost(toy_home: Home) -> None:
+    seen: list[int] = []
+
+    @handles("toys.check")
+    def check(fact: Recorded[ToyMade], do: Do) -> None:
+        seen.append(fact.position)
+
+    made(toy_home, "a", "b")
+    toy_home.do(lambda given: [DeadLetterSkipped(handler="toys.check", partition_key="x", skipped=1, reason="known")])
+    drain(toy_home)
+
+    assert seen == [2]
+    assert toy_home.book.letters() == []
+
+
 def test_a_letter_whose_handler_is_gone_keeps_nobody_busy(toy_home: Home) -> None:
     handles("toys.gone")(lambda fact, do: 1 / 0)
     toy = made(toy_home, "a")[0]

@@ -16,6 +16,7 @@ from mlife.core.projection import projections
 from mlife.core.rebuild import rebuild, verify
 from mlife.runtime import Home
 from tests.conftest import drain
+from tests.e2e.conftest import mlife
 from tests.processes import hear, start
 from tests.toys import ToyMade, make, only_toys, toy_rows, toys, wire_toys
 
@@ -146,3 +147,9 @@ def test_a_rebuild_that_lives_is_not_swept_away(folder: Path) -> None:
             home.runner.settle()
     assert [s.state for s in home.ports.views.standings() if s.name == "toys"] == ["live", "filling"]
     home.close()
+
+
+def test_a_projection_that_has_not_stopped_skips_nothing(tmp_path: Path) -> None:
+    said = mlife("projection", "skip", "badcases", "99999999", "--reason", "a typo", "--home", str(tmp_path / "home"))
+    assert (said.returncode, "badcases is not stopped" in said.stderr) == (1, True)
+    assert mlife("event", "tail", "--after", "0", "--home", str(tmp_path / "home")).stdout == ""
