@@ -32,6 +32,7 @@ from mlife.data.commands import UNLABELLED, import_document
 from mlife.data.events import ROWS_IN_EVENT, DocumentRowsAdded
 from mlife.data.formats import Form, Limits, Row, read_document
 from mlife.data.intake.files import MOST_REFUSALS, WRITERS, FileIntake, Named
+from mlife.data.intake.local import local_file
 from mlife.data.views import DocumentView, document, files_by_md5, rows_at
 
 IN_MEMORY = 8 << 20
@@ -279,7 +280,7 @@ class DocumentIntake:
     def _with_files(self, rows: Sequence[Row], folder: Path, told: Imported, pool: ThreadPoolExecutor) -> list[Row]:
         """Rows whose bytes lie in *folder*, with these put first; a digest that is not that of the bytes is refused."""
         base = folder.resolve()
-        found = list(pool.map(lambda row: _local(row, base), rows))
+        found = list(pool.map(lambda row: local_file(row, base), rows))
         refused = {at for at, f in enumerate(found) if isinstance(f, Refusal)}
         for at in sorted(refused):
             told.refuse(cast("Refusal", found[at]))
@@ -362,35 +363,6 @@ def _chunked_rows(found: Iterator[Row | Refusal], told: Imported) -> Generator[l
             if isinstance(one, Refusal):
                 told.refuse(one)
         yield [one for one in some if isinstance(one, Row)]
-
-
-def _local(row: Row, base: Path) -> Path | Refusal | None:
-    """The row's file below *base*; None if it is not there; a refusal if it is not the file that the row means."""
-    if "://" in row.path:
-        return None
-    try:
-        return _local_file(row, base)
-    except (OSError, RuntimeError) as e:  # a loop of links is a RuntimeError before Python 3.13
-        why = e.strerror if isinstance(e, OSError) and e.strerror else "a loop of links"
-        return Refusal(row.line, "path", shortened(row.path), f"can't be followed: {why}", "a file that can be read")
-
-
-def _local_file(row: Row, base: Path) -> Path | Refusal | None:
-    path = (base / row.path).resolve()
-    if not path.is_relative_to(base):
-        return Refusal(row.line, "path", shortened(row.path), "leads out of the folder of files", "a file in it")
-    if not path.is_file():
-        if path.exists():
-            return Refusal(row.line, "path", shortened(row.path), "is no file", "the path of a file")
-        return None
-    for name, expected in (("md5", row.md5), ("sha256", row.sha256)):
-        if expected is None:
-            continue
-        with path.open("rb") as content:
-            digest = hashlib.file_digest(content, name)
-        if digest.hexdigest() != expected:
-            return Refusal(row.line, name, expected, f"is not that of {shortened(row.path)}", digest.hexdigest())
-    return path
 
 
 def _with(row: Row, **changes: Any) -> Row:
