@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mlife.runtime import Home, open_home, settings
+from tests.browsing import axe, chromium, visit
+
+__all__ = ["axe", "chromium", "visit"]  # one browser for a whole session, whoever asks for it
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient

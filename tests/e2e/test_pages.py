@@ -7,10 +7,9 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tests.browsing import ROOT, Visit, axe, chromium, violations, visit
+from tests.browsing import ROOT, Visit, violations
 from tests.e2e.conftest import Told
 
-__all__ = ["axe", "chromium", "visit"]
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("demo")]
 SHOTS = ROOT / "build" / "screenshots" / "product"
 

@@ -15,9 +15,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.browsing import ROOT, Visit, axe, chromium, visit
-
-__all__ = ["ROOT", "Visit", "axe", "chromium", "visit"]
+from tests.browsing import ROOT
 
 
 @pytest.fixture(scope="session")
