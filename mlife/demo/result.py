@@ -109,10 +109,17 @@ def result_of(hands: Hands, told: Told, seconds: float) -> dict[str, Any]:
             "prediction": pair[1],
             "reports": counts.badcases[followed],
             "verdicts": said,
-            "regressed": counts.regressed[followed].sentence if followed in counts.regressed else None,
+            "regressed": _by_name(counts.regressed[followed].sentence, names) if followed in counts.regressed else None,
             "closed": followed in counts.closed,
         },
     }
+
+
+def _by_name(sentence: str, names: Mapping[str, str]) -> str:
+    """*sentence* with models by their names instead of their ids."""
+    for model_id, name in names.items():
+        sentence = sentence.replace(model_id, name)
+    return sentence
 
 
 def _most_telling(counts: Counts, words: Mapping[str, str]) -> str:
