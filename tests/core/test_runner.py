@@ -20,6 +20,7 @@ from tests.toys import (
     ToyMade,
     broken,
     broken_rows,
+    colours,
     handles,
     made,
     make,
@@ -212,6 +213,18 @@ def test_what_was_written_counts_as_done_though_the_one_who_projects_is_far_behi
         second.see(second.do(make, name="a").position)
     assert "the newest events can't be seen yet" in caplog.text
     assert names(second) == []
+
+
+def test_who_waits_until_all_is_dealt_with_need_not_be_the_runner(toy_home: Home, second: Home) -> None:
+    handles("toys.paint")(lambda fact, do: do(paint, toy_id=fact.event.toy_id, colour="red"))
+    second.runner.lock_wait = 0.01
+    with toy_home.running():
+        toy_home.do(make, name="a")
+        toy_home.runner.settle()
+        with second.running():
+            done = second.do(make, name="b")
+            assert second.runner.settle(5.0) > done.position
+            assert [colour for _, colour in colours(second)] == ["red", "red"]
 
 
 def test_another_process_takes_over_when_the_runner_ends(toy_home: Home, second: Home) -> None:
