@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -47,10 +48,11 @@ def command(home: Home, seed: int, as_json: bool) -> None:
             f"{home.settings.home} holds a log of its own, of {home.ports.store.head()} events",
             remedy="choose another --home; the demo keeps to its own",
         )
-    hands = Hands(home, seed, Calendar.of(home.ports.store))
     with home.ports.locks.hold("demo") as held, ExitStack() as running:
         if not held:
             raise Refused("a demo is running in this home", remedy="wait for it, or choose another --home")
+        refuse_another_seed(home.settings.home, seed)
+        hands = Hands(home, seed, Calendar.of(home.ports.store))
         running.enter_context(home.running())
         running.enter_context(working(home, tries=1_000))  # however often the demo is killed
         bar = running.enter_context(progress(shown=not as_json, words=True))
@@ -71,3 +73,13 @@ def command(home: Home, seed: int, as_json: bool) -> None:
     program = "mlife" if shutil.which("mlife") == sys.argv[0] else os.path.relpath(sys.argv[0])
     click.echo(f"\nLook at it:  {program} up --home {home.settings.home}")
     click.echo("             then open http://127.0.0.1:8000/")
+
+
+def refuse_another_seed(home: Path, seed: int) -> None:
+    """A second demo would find the first one's field items in the training sets, and stop at the leakage guard."""
+    for folder in (home / "demo").glob("*"):
+        if folder.name != str(seed):
+            raise Refused(
+                f"{home} holds the demo of seed {folder.name}",
+                remedy=f"go on with it by --seed {folder.name}, or choose another --home",
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -73,3 +74,13 @@ def test_telling_it_again_changes_nothing(told: Told) -> None:
     assert {k: v for k, v in after.items() if k != "seconds"} == {
         k: v for k, v in told.result.items() if k != "seconds"
     }
+
+
+def test_a_home_holds_the_demo_of_one_seed(tmp_path: Path) -> None:
+    (tmp_path / "demo" / "0").mkdir(parents=True)
+
+    other = mlife("demo", "--home", str(tmp_path), "--seed", "1")
+
+    assert other.returncode == 1
+    assert "holds the demo of seed 0" in other.stderr
+    assert "--seed 0" in other.stderr
