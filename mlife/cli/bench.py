@@ -49,11 +49,13 @@ def command(
     load_features()
     chosen = groups or tuple(g for g in run.GROUPS if g != "install" or with_install)
     figures: list[Figure] = []
-    for figure in run.run(chosen, build, quick=quick, say=lambda text: click.echo(text, err=True)):
-        figures.append(figure)
-        click.echo(" ".join(table.cells(figure)[i] for i in (0, 2, 4, 6)), err=True)
-    if not quick:
-        table.write_json(build / "bench.json", figures)
+    try:
+        for figure in run.run(chosen, build, quick=quick, say=lambda text: click.echo(text, err=True)):
+            figures.append(figure)
+            click.echo(" ".join(table.cells(figure)[i] for i in (0, 2, 4, 6)), err=True)
+    finally:  # what was measured before a fault is kept
+        if not quick:
+            table.write_json(build / "bench.json", figures)
     if write_docs:
         table.write_docs(Path("docs/benchmarks.md"), figures, run.machine(quick=quick))
     _print(figures, as_json=as_json)

@@ -47,7 +47,7 @@ class SqliteViews:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._moved = threading.Condition()
-        self._wal = Wal(path)
+        self._wal = Wal(path, most=1_000)
         self._rewriter = Rewriter()
         opened(path, SCHEMA).close()
         self._engine = create_engine(
@@ -59,7 +59,6 @@ class SqliteViews:
     def _connect(self) -> sqlite3.Connection:
         with translated(self._path):
             db = connect(self._path)
-            db.execute("PRAGMA cache_size=-8000")
             db.execute("PRAGMA synchronous=NORMAL")  # a lost last commit takes its checkpoint along: folded again
             return db
 
@@ -76,9 +75,10 @@ class SqliteViews:
             raise said from fault
 
     @contextmanager
-    def _write(self) -> Iterator[Connection]:
-        """A writing transaction."""
+    def _write(self, *, cache: int = 8_000) -> Iterator[Connection]:
+        """A writing transaction, with *cache* kB of pages."""
         with flocked(self._path), self._connected() as c:
+            cast("sqlite3.Connection", c.connection.driver_connection).execute(f"PRAGMA cache_size=-{cache}")
             c.info["begin"] = "BEGIN IMMEDIATE"
             try:
                 with c.begin():
@@ -208,7 +208,7 @@ class SqliteViews:
 
     def apply(self, projection: Projection, standing: Standing, events: Sequence[Recorded[Event]], to: int) -> Standing:
         """See `Views.apply`."""
-        with self._write() as c, without_gc():
+        with self._write(cache=8_000 if standing.state == "live" else 32_000) as c, without_gc():
             moved = c.exec_driver_sql(
                 "UPDATE checkpoints SET position = ? WHERE name = ? AND version = ? AND generation = ? "
                 "AND position = ? AND state = ?",
