@@ -133,7 +133,7 @@ class SqliteEventStore:
         self._wakes = 0
         self._closed = threading.Event()
         self._readers = Readers(path, self._open_reader)
-        self._wal = Wal(path)
+        self._wal = Wal(path, least=50, most=200)
         self._writer = opened(path, SCHEMA)
         self._writer.execute("PRAGMA cache_size=-16000")
         with translated(path):

@@ -52,13 +52,14 @@ CREATED: Final = re.compile(r"^CREATE [A-Z ]+ IF NOT EXISTS (\w+)", re.MULTILINE
 BUSY_SECONDS: Final = 30
 """How long a statement waits for another process's lock."""
 
-WAL_LIMIT: Final = 128 << 20
-"""Bytes; SQLite itself tries to begin a `-wal` anew from 20,000 pages (82 MB) on."""
+WAL_LIMIT: Final = 96 << 20
+"""
+Bytes; SQLite itself tries to begin a `-wal` anew from 20,000 pages (82 MB) on, at every commit, which makes commits
+dear while it does not succeed.
+"""
 WAL_LOOK: Final = 1.0
 WAL_REST: Final = 5.0
 """Seconds between looks at its length, and between tries to shorten it."""
-WAL_PATIENCE: Final = 50
-"""Milliseconds that writers wait for the readers of a `-wal` that is to begin anew."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -84,10 +85,15 @@ class Wal:
 
     SQLite begins it anew only at a moment when nobody reads from it. Where readers overlap for ever it would grow for
     ever: then they are made to wait a moment, under the lock of those who write.
+
+    Args:
+        least, most: milliseconds that writers wait for the readers; longer at each try that was in vain.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, least: int, most: int) -> None:
         self._path = Path(f"{path}-wal")
+        self._least, self._most = least, most
+        self._patience = least
         self._not_before = 0.0
 
     def is_long(self) -> bool:
@@ -103,11 +109,12 @@ class Wal:
 
     def begin_anew(self, db: sqlite3.Connection) -> None:
         """Only between transactions, with the writers' lock held. If somebody reads for long, nothing happens."""
-        self._not_before = time.monotonic() + WAL_REST
+        self._not_before = time.monotonic() + max(WAL_REST, 10 * self._patience / 1000)
         try:
-            db.execute(f"PRAGMA busy_timeout={WAL_PATIENCE}")
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            db.execute(f"PRAGMA busy_timeout={self._patience}")
+            was_busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             db.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+            self._patience = min(2 * self._patience, self._most) if was_busy else self._least
         except sqlite3.Error as fault:  # what was committed is committed; the next commit tells of a failing disk
             log.warning("%s can't be shortened: %s", self._path, fault)
 

@@ -53,15 +53,15 @@ def test_a_wal_stays_short_while_somebody_always_reads(store: SqliteEventStore, 
     reader.start()
     longest = 0
     try:
-        for number in range(2_000):
+        for number in range(4_000):
             store.append(Append([draft(f"toy/{number}", str(number), data=BODY)]))
             longest = max(longest, wal_of(tmp_path))
     finally:
         stop.set()
         reader.join()
 
-    assert store.head() == 2_000
-    assert longest < 20 * LIMIT, "60 MB of pages were written"
+    assert store.head() == 4_000
+    assert longest < 60 * LIMIT, "130 MB of pages were written"
 
 
 def test_one_who_reads_for_long_keeps_writers_waiting_for_moments_only(store: SqliteEventStore, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_one_who_reads_for_long_keeps_writers_waiting_for_moments_only(store: Sq
         assert wal_of(tmp_path) > 2 * LIMIT  # the reader needs it
         assert slowest < 1.0
         assert reader.execute("SELECT max(position) FROM events").fetchone() == (1,)
-    time.sleep(0.11)
+    time.sleep(2.1)  # it was tried in vain, and rests
     store.append(Append([draft("toy/last", "last")]))
     store.append(Append([draft("toy/very last", "very last")]))  # waits until the file was begun anew
     assert wal_of(tmp_path) < LIMIT

@@ -47,7 +47,7 @@ class SqliteViews:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._moved = threading.Condition()
-        self._wal = Wal(path, most=1_000)
+        self._wal = Wal(path, least=200, most=1_000)
         self._rewriter = Rewriter()
         opened(path, SCHEMA).close()
         self._engine = create_engine(
