@@ -121,6 +121,7 @@ def _idle(bench: Bench) -> Iterator[Figure]:
         door = intake(home)
         with home.ports.views.read(min_position=position, timeout=VISIBLE_LIMIT):
             bench.say("following: one report at a time")
+        time.sleep(3)  # handlers look at the flood a last time
         for report in reports(count, start=before):
             position = door.reports([report]).position
             start = time.perf_counter()

@@ -30,7 +30,7 @@ LIVE_RUN = 2_000
 """Events in one transaction while following; small enough that readers see news soon."""
 
 FLOOD_SECONDS = 2.0
-"""In a flood, how long handlers that want the latest fact of each key wait for later ones; projections go on."""
+"""While facts keep coming, how long handlers that want the latest of each key wait; projections go first."""
 
 TRIES = 3
 BACKOFF = (0.05, 0.25)
@@ -117,7 +117,7 @@ class Runner:
         self._let_be: dict[str, set[int]] = {}
         self._held: dict[str, float] = {}
         self._gathered: dict[str, _Gathered] = {}
-        self._flooded = False
+        self._moving = False
         self._act_at = 0.0
         self._act_until = 0.0
         self._timekeeper = Timekeeper(self.ports)
@@ -189,7 +189,7 @@ class Runner:
 
     def project(self, *, limit: int) -> bool:
         """Bring every projection one run further. True if any moved."""
-        moved = self._flooded = False
+        moved = False
         for projection in list(projections.values()):
             standing = self._standing(projection)
             if standing.state != "live":
@@ -198,9 +198,9 @@ class Runner:
             if events:
                 self._apply(projection, standing, events)
                 moved = True
-                self._flooded = self._flooded or len(events) >= limit
         if moved:
             self.ports.views.notify()
+        self._moving = moved
         return moved
 
     def _standing(self, projection: Projection) -> Standing:
@@ -267,7 +267,7 @@ class Runner:
 
     def _handle_gathered(self, positions: dict[str, int]) -> bool:
         """Let handlers have what was gathered, unless more is coming in and they had some just now."""
-        if not self._gathered or (self._flooded and time.monotonic() < self._act_at):
+        if not self._gathered or (self._moving and time.monotonic() < self._act_at):
             return False
         gathered, self._gathered = self._gathered, {}
         for name, mine in gathered.items():
