@@ -135,7 +135,7 @@ class SqliteEventStore:
         self._readers = Readers(path, self._open_reader)
         self._wal = Wal(path, least=50, most=200)
         self._writer = opened(path, SCHEMA)
-        self._writer.execute("PRAGMA cache_size=-16000")
+        self._writer.execute("PRAGMA cache_size=-12000")
         with translated(path):
             self._lock_file = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o644)
         self._young = -1
