@@ -82,7 +82,9 @@ def skip(home: Home, handler: str, position: int, reason: str) -> None:
     mlife deadletter skip serving.judge 6279 --reason "that model was withdrawn"
     """
     letter = _letter(home, handler, position)
-    home.do(control.skip_dead_letter, handler=handler, key=letter.key, position=position, reason=reason)
+    # the same words again, after a kill before the letter was unparked, are recorded once
+    once = f"deadletter skip:{handler}:{position}:{reason}"
+    home.do.under(once, control.skip_dead_letter, handler=handler, key=letter.key, position=position, reason=reason)
     home.book.unpark(handler, position)
     home.book.ask_retry(handler, letter.key)
     click.echo(f"{handler} leaves position {position} unhandled")

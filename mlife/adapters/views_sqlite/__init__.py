@@ -34,7 +34,7 @@ from mlife.adapters.views_sqlite.generations import (
     table_ddl,
 )
 from mlife.adapters.views_sqlite.writing import SqliteTx
-from mlife.core.errors import Conflict, NotFound, Unavailable
+from mlife.core.errors import Conflict, Unavailable
 from mlife.core.events import Event, Recorded
 from mlife.core.folding import without_gc
 from mlife.core.projection import Projection, Standing, projections
@@ -295,8 +295,3 @@ def _set_state(c: Connection, standing: Standing, state: str) -> None:
         "UPDATE checkpoints SET state = ?, error = '' WHERE name = ? AND version = ? AND generation = ?",
         (state, *key_of(standing)),
     )
-
-
-def missing_projection(name: str) -> NotFound:
-    """No installed feature declares the projection *name*."""
-    return NotFound(f"there is no projection {name!r}", remedy=f"choose one of {', '.join(sorted(projections))}")
