@@ -7,6 +7,7 @@ retry, the rest is a fault of the installation.
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -186,3 +187,15 @@ def visible(text: str, *, kept: str = "\n\t") -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in kept else c.encode("unicode_escape").decode() for c in text)
+
+
+_SECRETS = re.compile(
+    r"(?<=://)(?P<who>[^/?#@\s:]*):[^\s'\"]*@"  # user:secret@, where a secret may hold anything
+    r"|(?P<name>[\w.-]*(?:password|passwd|secret|token|credential)[\w.-]*)=[^&\s'\"]+",
+    re.IGNORECASE,
+)
+
+
+def without_secrets(text: str) -> str:
+    """*text*, in which URLs may stand, with their secrets replaced: the one way to print a connection."""
+    return _SECRETS.sub(lambda m: f"{m['who']}:***@" if m["name"] is None else f"{m['name']}=***", text)

@@ -22,7 +22,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticSerializationError, ValidationError
 
-from mlife.core.errors import Corrupt, Misconfigured
+from mlife.core.errors import Corrupt, Invalid, Misconfigured
 
 JSON = Any
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -347,11 +347,28 @@ class Recorded(Generic[E_co]):
 
 
 def stored_bytes(event: Event) -> bytes:
-    """The JSON of *event* as it is stored: declared field order, UTC times, no NaN."""
+    """
+    The JSON of *event* as it is stored: declared field order, UTC times, no NaN.
+
+    Raises:
+        Invalid: a text has a NUL, which no column of PostgreSQL can hold; so no log holds one.
+    """
     try:
-        return event.__pydantic_serializer__.to_json(event)
+        data = event.__pydantic_serializer__.to_json(event)
     except PydanticSerializationError as e:
         raise Corrupt(f"{event.declared.type} can't be written as JSON: {e}") from e
+    if b"\\u0000" in data and "\0" in _texts(orjson.loads(data)):
+        raise Invalid(f"{event.declared.name} was given a text with a NUL character", remedy="leave the character out")
+    return data
+
+
+def _texts(value: JSON) -> str:
+    """Every text in *value*, names included."""
+    if isinstance(value, dict):
+        return "".join(f"{k}{_texts(v)}" for k, v in value.items())
+    if isinstance(value, list):
+        return "".join(map(_texts, value))
+    return value if isinstance(value, str) else ""
 
 
 def derived_id(*parts: object) -> bytes:

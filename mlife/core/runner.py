@@ -1,9 +1,10 @@
 """
 The runner: feeds projections and handlers from the log, the same in both sizes.
 
-It holds the runner lock of a home, wakes at once on a commit of its own process and within milliseconds on another's,
-and goes on wherever the last one stopped: a projection's checkpoint moves with its rows, and a handler's effects carry
-derived ids.
+Embedded, one process holds the runner lock of a home and runs everything. In a cluster each worker runs what a bus has
+assigned to it (`serve`), beside others. Both wake at once on a commit of their own process and within milliseconds on
+another's, and go on wherever the last one stopped: a projection's checkpoint moves with its rows, and a handler's
+effects carry derived ids.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mlife.core.command import Executor
 from mlife.core.control import let_be, skips_of
 from mlife.core.errors import Conflict, MLifeError, Refused, Unavailable, in_a_line
 from mlife.core.events import Event, Recorded
+from mlife.core.feed import Feed
 from mlife.core.folding import Unfoldable, fold, is_outage
 from mlife.core.handler import DeadLetter, Handler, HandlerBook, Ports, acting, handlers
 from mlife.core.projection import Projection, Standing, projections
@@ -41,6 +43,17 @@ ACT_SECONDS = 0.1
 
 HOLD_SECONDS = 0.5
 """How long a handler rests that met an outage; the others go on."""
+
+ELSEWHERE_SECONDS = 0.01
+"""How long handlers wait for projections that another process runs, until they look again."""
+
+TIMERS = "timers"
+"""What the looking at due moments is called among the names that a runner serves."""
+
+
+def servable() -> list[str]:
+    """Everything that runners run, by name: projections, handlers, and the timers together."""
+    return [*projections, *handlers, TIMERS]
 
 
 @dataclass
@@ -69,7 +82,9 @@ class Runner:
         self._moved = threading.Condition()
         self._settled = 0
         self._follows = False
-        self._recent: tuple[int, list[Recorded[Event]]] = (-1, [])
+        self._serves: frozenset[str] | None = None
+        self._assigned: frozenset[str] | None = None
+        self.feed = Feed(self.ports.store)
         self._forget()
 
     # --- living ---
@@ -94,12 +109,42 @@ class Runner:
                 log.exception("the runner could not begin; it tries again")
             stop.wait(self.lock_wait)
 
+    def work(self, stop: threading.Event) -> None:
+        """Follow the log until *stop* is set, with whatever `serve` says, beside the runners of other processes."""
+        with self._moved:
+            self._serves = frozenset()
+            self._assigned = self._assigned or self._serves
+        self._follow(stop)
+
+    def serve(self, names: Iterable[str], *, timeout: float = 10.0) -> bool:
+        """
+        Run *names* (see `servable`) from now on, and nothing else; from any thread.
+
+        Returns:
+            Whether the round that was going on has ended, so that another process may take over what is given up.
+        """
+        with self._moved:
+            wanted = self._assigned = frozenset(names)
+            self.ports.store.wake()
+            return self._moved.wait_for(lambda: self._serves == wanted or self._assigned != wanted, timeout)
+
+    def _take_assignment(self) -> None:
+        """Another process may have run meanwhile what is assigned now: read everything anew."""
+        with self._moved:
+            if self._serves != self._assigned:
+                self._serves = self._assigned
+                self._forget()
+                self._moved.notify_all()
+
+    def _mine(self, name: str) -> bool:
+        return self._serves is None or name in self._serves
+
     def _follow(self, stop: threading.Event) -> None:
         while not stop.is_set():
             try:
                 head = self.ports.store.head()
                 if not self.step():
-                    self.ports.store.wait(head, TIMER_SECONDS)
+                    self.ports.store.wait(head, TIMER_SECONDS if self._seen_by_all else ELSEWHERE_SECONDS)
             except MLifeError as e:
                 log.error("%s", e)  # noqa: TRY400 - the same
                 stop.wait(0.5 if is_outage(e) else 1.0)
@@ -118,18 +163,20 @@ class Runner:
         self._held: dict[str, float] = {}
         self._gathered: dict[str, _Gathered] = {}
         self._moving = False
+        self._seen_by_all = True
         self._act_at = 0.0
         self._act_until = 0.0
         self._timekeeper = Timekeeper(self.ports)
 
     def step(self) -> bool:
         """One round: project, handle, look at the timers. True if there was anything to do."""
+        self._take_assignment()
         busy = self.project(limit=LIVE_RUN)
         busy = self._handle_all() or busy
         if not busy:
             self._tell_settled()
-            self._recent = (-1, [])  # a run of reports takes 10 MB
-        return self._timekeeper.run(self.executor) or busy
+            self.feed.forget()
+        return (self._mine(TIMERS) and self._timekeeper.run(self.executor)) or busy
 
     def _slowest(self) -> int:
         moving = [s.position for s in self._standings.values() if s.state == "live"]
@@ -160,8 +207,7 @@ class Runner:
 
     def _slowest_elsewhere(self) -> int:
         """As `_slowest`, where another process is the runner: as the tables and the book have it."""
-        live = {(p.name, p.version) for p in projections.values()}
-        moving = [s.position for s in self.ports.views.standings() if s.state == "live" and (s.name, s.version) in live]
+        moving = [s.position for s in self.ports.views.standings() if s.state == "live" and _is_read_here(s)]
         places = self.book.positions()
         return min([*moving, *(places.get(name, 0) for name in handlers)], default=0)
 
@@ -190,11 +236,11 @@ class Runner:
     def project(self, *, limit: int) -> bool:
         """Bring every projection one run further. True if any moved."""
         moved = False
-        for projection in list(projections.values()):
+        for projection in self._projections():
             standing = self._standing(projection)
             if standing.state != "live":
                 continue
-            events = self._events(standing.position, limit)
+            events = self.feed.after(standing.position, limit)
             if events:
                 self._apply(projection, standing, events)
                 moved = True
@@ -210,12 +256,8 @@ class Runner:
             self._skips.pop(projection.name, None)
         return standing
 
-    def _events(self, after: int, limit: int) -> list[Recorded[Event]]:
-        """A run after *after*; projections and handlers that stand at its start or inside it share it, decoded once."""
-        start, run = self._recent
-        if not start <= after < start + len(run):
-            start, run = self._recent = (after, self.ports.store.read(after, limit))
-        return run[after - start :] if after > start else run
+    def _projections(self) -> list[Projection]:
+        return [p for name, p in list(projections.items()) if self._mine(name)]
 
     def _apply(self, projection: Projection, standing: Standing, events: Sequence[Recorded[Event]]) -> None:
         name = projection.name
@@ -236,20 +278,22 @@ class Runner:
     # --- handlers ---
 
     def _handle_all(self) -> bool:
+        mine = [h for name, h in handlers.items() if self._mine(name)]
+        if not mine:
+            return False
         positions = self._handler_positions()
         self._act_until = time.monotonic() + ACT_SECONDS
         busy = self._retry_due()
-        if self._standings.keys() != projections.keys():
-            return busy  # one was flipped or has stopped just now: the next round knows where it stands
-        moving = [s.position for s in self._standings.values() if s.state == "live"]
-        seen = min(moving) if moving else self.ports.store.head()
+        seen = self._seen_by_projections()
+        if seen is None:
+            return busy
         groups: dict[int, list[Handler]] = {}
-        for h in handlers.values():
+        for h in mine:
             after = self._gathered[h.name].reached if h.name in self._gathered else positions[h.name]
             if after < seen and self._held.get(h.name, 0.0) <= time.monotonic():
                 groups.setdefault(after, []).append(h)
         for after, group in sorted(groups.items()):
-            events = [r for r in self._events(after, LIVE_RUN) if r.position <= seen]
+            events = [r for r in self.feed.after(after, LIVE_RUN) if r.position <= seen]
             for h in group if events else ():
                 if h.latest_per is not None:
                     self._gather(h, after, events)
@@ -258,6 +302,19 @@ class Runner:
                     self._move(h.name, reached, positions)
                     busy = True
         return self._handle_gathered(positions) or busy
+
+    def _seen_by_projections(self) -> int | None:
+        """How far every projection that moves has folded the log; None: one was flipped or has stopped just now."""
+        standings: Iterable[Standing] = self._standings.values()
+        if self._serves is not None:  # some are run by other processes: as the tables have it
+            standings = [s for s in self.ports.views.standings() if _is_read_here(s)]
+        if {s.name for s in standings} != projections.keys():
+            self._seen_by_all = False
+            return None
+        head = self.ports.store.head()
+        seen = min((s.position for s in standings if s.state == "live"), default=head)
+        self._seen_by_all = self._serves is None or seen >= head
+        return seen
 
     def _gather(self, h: Handler, after: int, events: Sequence[Recorded[Event]]) -> None:
         """Keep the latest facts for *h*, across runs: what it looks at, it looks at once for all of them."""
@@ -287,7 +344,7 @@ class Runner:
             known = self.book.positions()
             start = max(known.values(), default=0)  # a handler that is new to an old home does not fire over its past
             self._positions = {name: known.get(name, start) for name in handlers}
-            self.book.move(self._positions)
+            self.book.move({name: start for name in handlers if name not in known})
         for name in handlers.keys() - self._positions.keys():
             self._positions[name] = max(self._positions.values(), default=0)
         return self._positions
@@ -367,7 +424,7 @@ class Runner:
         """Try parked keys again where a person asked for it: in order, until a letter of the key fails again."""
         tried = False
         for name, key in self.book.due():
-            h = handlers.get(name)
+            h = handlers.get(name) if self._mine(name) else None
             if h is None or self._held.get(name, 0.0) > time.monotonic():
                 continue
             tried = True
@@ -390,3 +447,9 @@ class Runner:
                 self.book.park(DeadLetter(h.name, key, letter.position, TRIES, error))
                 return
             self.book.unpark(h.name, letter.position)
+
+
+def _is_read_here(standing: Standing) -> bool:
+    """Is it a generation that this program reads?"""
+    mine = projections.get(standing.name)
+    return mine is not None and mine.version == standing.version and standing.state in {"live", "stopped"}

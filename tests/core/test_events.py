@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mlife.core.errors import Corrupt
+from mlife.core.errors import Corrupt, Invalid
 from mlife.core.events import (
     Recorded,
     canonical_json,
@@ -127,3 +127,9 @@ def test_a_recorded_event_of_an_unknown_type_is_still_shown_as_it_is(toy_home: H
     assert registry.find(stranger.draft.type) is None
     with pytest.raises(Corrupt):
         _ = stranger.event
+
+
+def test_a_text_with_a_nul_is_refused_and_one_that_spells_it_is_kept() -> None:
+    with pytest.raises(Invalid, match="NUL"):
+        stored_bytes(ToyMade(toy_id="toy-1", name="be\0ar"))
+    assert stored_bytes(ToyMade(toy_id="toy-1", name="be\\u0000ar")).find(rb'"be\\u0000ar"') > 0

@@ -1,0 +1,62 @@
+"""What a runner reads: runs of the log that a bus has brought, and the store wherever they do not continue."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from mlife.core.events import Event, Recorded
+from mlife.core.ports import EventStore
+
+OFFERED = 20_000
+"""Events kept of what a bus has brought; a runner that is further behind reads the store."""
+
+
+class Feed:
+    """
+    The log for one runner.
+
+    The store is the truth. A bus only saves the way to it: what it brings is used where it continues what was read,
+    and forgotten otherwise. So nothing that a bus doubles, drops or delays can matter.
+    """
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+        self._recent: tuple[int, list[Recorded[Event]]] = (-1, [])
+        self._offered: list[Recorded[Event]] = []
+        self._door = threading.Lock()
+
+    def after(self, position: int, limit: int) -> list[Recorded[Event]]:
+        """A run after *position*; who stands at the start of the last one or inside it shares it, decoded once."""
+        start, run = self._recent
+        if not start <= position < start + len(run):
+            start, run = self._recent = (position, self._brought(position, limit) or self._store.read(position, limit))
+        return run[position - start :] if position > start else run
+
+    def offer(self, events: Sequence[Recorded[Event]]) -> None:
+        """Take consecutive *events* that a bus has brought; from any thread."""
+        if not events:
+            return
+        with self._door:
+            last = self._offered[-1].position if self._offered else 0
+            fresh = [r for r in events if r.position > last]
+            if not fresh:
+                return
+            if fresh[0].position != last + 1:
+                self._offered = []
+            self._offered += fresh
+            del self._offered[:-OFFERED]
+
+    def _brought(self, position: int, limit: int) -> list[Recorded[Event]]:
+        with self._door:
+            if not self._offered or not self._offered[0].position <= position + 1 <= self._offered[-1].position:
+                return []
+            begin = position + 1 - self._offered[0].position
+            return self._offered[begin : begin + limit]
+
+    def forget(self) -> None:
+        """Everything so far is dealt with: a run of reports takes 10 MB."""
+        self._recent = (-1, [])
+        with self._door:
+            if self._offered:
+                del self._offered[:-1]  # the last one tells whether the next run continues
