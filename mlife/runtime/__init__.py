@@ -238,7 +238,7 @@ def check_end_of_log(store: EventStore, views: Views, book: HandlerBook) -> None
     if known > head:
         raise Corrupt(
             f"the log has lost its end: it stops at position {head}, and events up to {known} were dealt with before",
-            remedy="put back what belongs to it (mlife.db with its mlife.db-wal, or the newest backup of the database). "
+            remedy="put back what belongs to it (mlife.db with its mlife.db-wal, or the newest backup of a database). "
             "To go on from the shorter log, end what runs on it and delete query tables and handlers' book "
             "(views.db and handlers.db), which are made anew",
         )
