@@ -135,7 +135,7 @@ def test_without_an_earlier_generation_a_rollback_is_refused(toy_home: Home) -> 
 def test_verifying_finds_a_row_that_was_tampered_with(toy_home: Home, statement: str, found: int) -> None:
     filled(toy_home, 3)
     assert verify(toy_home.ports, toys) == []
-    with toy_home.ports.views._write() as c:
+    with toy_home.ports.views._writing() as c:
         c.execute(text(statement))
 
     differences = verify(toy_home.ports, toys)

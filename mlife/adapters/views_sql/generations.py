@@ -1,34 +1,20 @@
 """
-Names and definitions of a generation's tables.
+Names of a generation's tables, and where generations stand.
 
 A projection's version and generation are part of its physical table names (`badcase_rows__1_2`). Statements are
-written with the plain names, which are replaced in the compiled text.
+written with the plain names, which are replaced in the compiled text (ADR 0004).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, Integer, Table
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy import Connection
 
-from mlife.core.errors import Misconfigured, Unavailable
+from mlife.core.errors import Unavailable
 from mlife.core.projection import Projection, Standing, projections
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS checkpoints (
-    name TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    generation INTEGER NOT NULL,
-    position INTEGER NOT NULL,
-    state TEXT NOT NULL,
-    error TEXT NOT NULL DEFAULT '',
-    PRIMARY KEY (name, version, generation)
-) STRICT;
-"""
 
 
 @dataclass(frozen=True)
@@ -97,9 +83,19 @@ def physical_name(name: str, standing: Standing) -> str:
     return f"{name}__{standing.version}_{standing.generation}"
 
 
+def physical_names(projection: Projection, standing: Standing) -> list[str]:
+    """Where all tables of a generation really are."""
+    return [physical_name(name, standing) for name in plain_names(projection)]
+
+
 def key_of(standing: Standing) -> tuple[str, int, int]:
     """What identifies a generation."""
     return standing.name, standing.version, standing.generation
+
+
+def named(standing: Standing) -> dict[str, str | int]:
+    """What identifies a generation, as the parameters of a statement."""
+    return {"name": standing.name, "version": standing.version, "generation": standing.generation}
 
 
 def names_of(live: Sequence[Standing], min_position: int = 0) -> Names:
@@ -128,58 +124,10 @@ def all_standings(c: Connection) -> list[Standing]:
     return [Standing(*row) for row in rows]
 
 
-def live_standings(c: Connection) -> list[Standing]:
-    """The generations that this program reads: those of its own versions."""
+def ours(standings: Iterable[Standing]) -> list[Standing]:
+    """Those that this program reads: live ones of its own versions."""
     return [
         s
-        for s in all_standings(c)
+        for s in standings
         if s.state in ("live", "stopped") and s.name in projections and projections[s.name].version == s.version
     ]
-
-
-def table_ddl(projection: Projection, standing: Standing) -> Iterator[str]:
-    """Statements that make the tables of a generation."""
-    dialect = sqlite.dialect()
-    for table in projection.tables:
-        sql = str(CreateTable(table).compile(dialect=dialect)).rstrip()
-        if _is_its_index(table) and not sql.endswith("WITHOUT ROWID"):
-            sql += " WITHOUT ROWID"
-        yield sql.replace(f"CREATE TABLE {table.name}", f"CREATE TABLE {physical_name(table.name, standing)}")
-    for text in projection.texts:
-        name = physical_name(text.name, standing)
-        yield f"CREATE VIRTUAL TABLE {name} USING fts5(text, tokenize = 'unicode61 remove_diacritics 2')"
-
-
-def check_tables(c: Connection, projection: Projection, standing: Standing) -> None:
-    """
-    See that a generation has the tables that this program declares.
-
-    Raises:
-        Misconfigured: a table was changed, and the projection's version was not raised.
-    """
-    rows = c.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
-    made = {row[0]: row[1] for row in rows}
-    names = [physical_name(n, standing) for n in plain_names(projection)]
-    for name, declared in zip(names, table_ddl(projection, standing), strict=True):
-        if made.get(name) != declared.strip():
-            raise Misconfigured(
-                f"table {name} of projection {projection.name} is not as this program declares it",
-                remedy="raise the projection's version with every change of its tables, or delete views.db: it is made"
-                " again from the log",
-            )
-
-
-def _is_its_index(table: Table) -> bool:
-    """Keep the rows in the primary key's own tree: one page to find and to write instead of two."""
-    keys = list(table.primary_key)
-    return bool(keys) and not (len(keys) == 1 and isinstance(keys[0].type, Integer))
-
-
-def index_ddl(projection: Projection, standing: Standing) -> Iterator[str]:
-    """Statements that make the indexes of a generation, where they are missing."""
-    dialect = sqlite.dialect()
-    for table in projection.tables:
-        for index in sorted(table.indexes, key=lambda i: str(i.name)):
-            sql = str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect))
-            sql = sql.replace(f" {index.name} ON", f" {physical_name(str(index.name), standing)} ON")
-            yield sql.replace(f" ON {table.name} ", f" ON {physical_name(table.name, standing)} ")
