@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import queue
 import sqlite3
 import threading
 import time
@@ -19,9 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from mlife.adapters.events_sqlite_judge import Judge, head, look_up, slices
+from mlife.adapters.events_sqlite_judge import SqliteJudge, head, look_up, slices
+from mlife.adapters.group_commit import Call, GroupCommit, Outcome
 from mlife.adapters.sqlite_file import Readers, Wal, askable, connect, flocked, insert_many, opened, translated
-from mlife.core.errors import Conflict, HomeUnusable, Invalid, Unavailable
 from mlife.core.events import Draft, Event, Recorded, registry
 from mlife.core.folding import without_gc
 from mlife.core.ports import Append, Appended
@@ -77,43 +76,8 @@ SELECT: Final = f"SELECT {COLUMNS} FROM events"
 YOUNG_LIMIT: Final = 50_000
 """Young ids before they are merged: random inserts touch only this small tree; the merge writes each old page once."""
 
-LONGEST_BATCH: Final = 20_000
-"""Drafts in one commit; a longer queue is taken in several."""
-
-GATHER: Final = 0.001
-"""Seconds that the writer waits for as many callers as last time: together they pay for one flush to the disk."""
-
 POLL: Final = 0.005
 """Seconds between looks at other processes' commits."""
-
-
-class _Call:
-    """
-    A caller at the writer's door, and its answer.
-
-    A bare lock and not a `Future`: with 32 callers that wait for one commit, that is a fifth of their time.
-    """
-
-    __slots__ = ("_answered", "_outcome", "append")
-
-    def __init__(self, append: Append) -> None:
-        self.append = append
-        self._outcome: Appended | Exception | None = None
-        self._answered = threading.Lock()
-        self._answered.acquire()
-
-    def answer(self, outcome: Appended | Exception) -> None:
-        """Let the caller go on."""
-        self._outcome = outcome
-        self._answered.release()
-
-    def result(self) -> Appended:
-        """See `Pending.result`."""
-        with self._answered:
-            if isinstance(self._outcome, Appended):
-                return self._outcome
-            assert self._outcome is not None
-            raise self._outcome
 
 
 class SqliteEventStore:
@@ -126,12 +90,8 @@ class SqliteEventStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._pid = os.getpid()
-        self._queue: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
-        self._door = threading.Lock()
         self._news = threading.Condition()
         self._wakes = 0
-        self._closed = threading.Event()
         self._readers = Readers(path, self._open_reader)
         self._wal = Wal(path, least=50, most=200)
         self._writer = opened(path, SCHEMA)
@@ -139,8 +99,7 @@ class SqliteEventStore:
         with translated(path):
             self._lock_file = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o644)
         self._young = -1
-        self._thread = threading.Thread(target=self._write_forever, name="mlife-log-writer", daemon=True)
-        self._thread.start()
+        self._commits = GroupCommit(self._commit, self._after_commit)
 
     # --- appending ---
 
@@ -148,82 +107,32 @@ class SqliteEventStore:
         """See `EventStore.append`."""
         return self.submit(append).result()
 
-    def submit(self, append: Append) -> _Call:
+    def submit(self, append: Append) -> Call:
         """See `EventStore.submit`."""
-        call = _Call(append)
-        if not append.drafts:
-            call.answer(Appended((), ()))
-            return call
-        if os.getpid() != self._pid:
-            raise Unavailable("the log was opened before this process was forked", remedy="open the home in the child")
-        with self._door:  # nobody may queue behind the writer's last word
-            if self._closed.is_set():
-                raise Unavailable("the log is closed", remedy="open the home again")
-            self._queue.put(call)
-        return call
+        return self._commits.submit(append)
 
-    def _write_forever(self) -> None:
-        batch: list[_Call] = []
-        while (first := self._queue.get()) is not None:
-            expected = len(batch)
-            batch = [first]
-            goes_on = self._gather(batch, expected)
-            self._write(batch)
-            if not goes_on:
-                return
+    def _commit(self, appends: Sequence[Append]) -> list[Outcome]:
+        with translated(self._path), self._locked():
+            return self._written(appends)
 
-    def _gather(self, batch: list[_Call], expected: int) -> bool:
-        """Add to *batch* what is queued, and wait shortly for *expected* callers; False when the log is closed."""
-        size = len(batch[0].append.drafts)
-        deadline = time.monotonic() + GATHER
-        while size < LONGEST_BATCH:
-            left = deadline - time.monotonic() if len(batch) < expected else 0.0
-            try:
-                following = self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
-            except queue.Empty:
-                return True
-            if following is None:
-                return False
-            batch.append(following)
-            size += len(following.append.drafts)
-        return True
-
-    def _write(self, batch: list[_Call]) -> None:
-        """One commit for *batch*; every caller gets its own answer, after it."""
-        try:
-            with translated(self._path), self._locked():
-                outcomes = self._commit([call.append for call in batch])
-        except (HomeUnusable, Unavailable) as fault:
-            for call in batch:
-                call.answer(type(fault)(fault.message, remedy=fault.remedy))
-            return
-        except BaseException as fault:  # noqa: BLE001 - one caller's drafts can't be stored: find out whose, and live on
-            if len(batch) > 1:
-                for alone in batch:
-                    self._write([alone])
-                return
-            refused = Invalid(f"the log can't store this: {type(fault).__name__}: {fault}")
-            refused.__cause__ = fault
-            batch[0].answer(refused)
-            return
-        for call, outcome in zip(batch, outcomes, strict=True):
-            call.answer(outcome)
+    def _after_commit(self) -> None:
         self._tell()
         if self._wal.is_long():
             with self._locked():
                 self._wal.begin_anew(self._writer)
 
-    def _commit(self, appends: Sequence[Append]) -> list[Appended | Conflict]:
+    def _written(self, appends: Sequence[Append]) -> list[Outcome]:
         db = self._writer
         db.execute("BEGIN IMMEDIATE")
         try:
-            judge = Judge(db, appends)
+            judge = SqliteJudge(db, appends)
             outcomes = [judge.judge(a) for a in appends]
             if judge.rows:
+                hashes, shared = judge.new_ids()
                 insert_many(db, "events", judge.rows)
-                insert_many(db, "ids_young", sorted(judge.hashes))
-                insert_many(db, "ids_shared", judge.shared)
-                self._merge_ids(len(judge.hashes))
+                insert_many(db, "ids_young", hashes)
+                insert_many(db, "ids_shared", shared)
+                self._merge_ids(len(hashes))
             db.execute("COMMIT")
         except BaseException:
             self._young = -1
@@ -330,21 +239,17 @@ class SqliteEventStore:
                 if version != seen:
                     seen, last = version, head(db)
                 left = deadline - time.monotonic()
-                if last > after or left <= 0 or self._closed.is_set():
+                if last > after or left <= 0 or self._commits.is_closed():
                     return last
                 with self._news:
                     if self._wakes != wakes or self._news.wait(min(POLL, left)):
                         break
-        return last if self._closed.is_set() else self.head()
+        return last if self._commits.is_closed() else self.head()
 
     def close(self) -> None:
         """See `EventStore.close`."""
-        with self._door:
-            if self._closed.is_set():
-                return
-            self._closed.set()
-            self._queue.put(None)
-        self._thread.join()
+        if not self._commits.close():
+            return
         self._tell()
         self._writer.close()
         self._readers.close()

@@ -1,4 +1,4 @@
-"""How the log on SQLite decides, under its lock, what each caller of one commit gets."""
+"""What the log on SQLite must know to judge callers: which ids it has, where, and how long streams are."""
 
 from __future__ import annotations
 
@@ -6,65 +6,41 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
-from mlife.core.errors import Conflict
-from mlife.core.events import Draft
-from mlife.core.ports import Append, Appended
+from mlife.adapters.events_judge import Judge
+from mlife.core.ports import Append
 
 T = TypeVar("T")
 
 
-class Judge:
-    """Known ids and stream heads, looked up once for all of *appends*, then kept in step with what is placed."""
+class SqliteJudge(Judge):
+    """A `Judge` of *appends* that has looked up their ids at once, and looks up streams when it is asked for them."""
 
     def __init__(self, db: sqlite3.Connection, appends: Sequence[Append]) -> None:
-        self._db = db
-        self._next = head(db) + 1
-        self._places, self._taken = look_up(db, [d[0] for a in appends for d in a.drafts])
-        self._heads: dict[str, int] = {}
-        self.rows: list[tuple[Any, ...]] = []
-        self.hashes: list[tuple[int, int]] = []
-        self.shared: list[tuple[bytes, int]] = []
+        places, self._taken = look_up(db, [d[0] for a in appends for d in a.drafts])
+        super().__init__(head(db), places, lambda stream: _version(db, stream))
 
-    def judge(self, append: Append) -> Appended | Conflict:
-        """The answer for *append*; what survives is added to `rows`."""
-        places = self._places
-        if append.whole and append.drafts[0].id in places:
-            return Appended([places.get(d.id, 0) for d in append.drafts], [True] * len(append.drafts))
-        for stream, expected in append.expected.items():
-            actual = self._head(stream)
-            if actual != expected:
-                return Conflict(stream, expected, actual)
-        positions: list[int] = []
-        known: list[bool] = []
-        for draft in append.drafts:
-            place = places.get(draft[0])
-            known.append(place is not None)
-            positions.append(self._place(draft) if place is None else place)
-        return Appended(positions, known)
+    def new_ids(self) -> tuple[list[tuple[int, int]], list[tuple[bytes, int]]]:
+        """
+        The rows of the two tables of ids that belong to `rows`.
 
-    def _place(self, draft: Draft) -> int:
-        event_id, stream, single = draft[0], draft[1], draft[2]
-        position = self._next
-        self._next += 1
-        version = 1
-        if not single:
-            version = self._heads[stream] = self._head(stream) + 1
-        self.rows.append((position, version, *draft))
-        self._places[event_id] = position
-        short = _short(event_id)
-        if short in self._taken:
-            self.shared.append((event_id, position))
-        else:
-            self._taken.add(short)
-            self.hashes.append((short, position))
-        return position
+        First 64 bits and position, sorted; and whole id and position, where the 64 bits are another id's.
+        """
+        hashes: list[tuple[int, int]] = []
+        shared: list[tuple[bytes, int]] = []
+        for row in self.rows:
+            short = _short(row[2])
+            if short in self._taken:
+                shared.append((row[2], row[0]))
+            else:
+                self._taken.add(short)
+                hashes.append((short, row[0]))
+        hashes.sort()
+        return hashes, shared
 
-    def _head(self, stream: str) -> int:
-        head = self._heads.get(stream)
-        if head is None:
-            found = self._db.execute("SELECT max(version) FROM events WHERE single = 0 AND stream = ?", (stream,))
-            self._heads[stream] = head = int(found.fetchone()[0] or 0)
-        return head
+
+def _version(db: sqlite3.Connection, stream: str) -> int:
+    found: Any = db.execute("SELECT max(version) FROM events WHERE single = 0 AND stream = ?", (stream,)).fetchone()
+    return int(found[0] or 0)
 
 
 def _short(event_id: bytes) -> int:
