@@ -12,6 +12,7 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
+import mlife.adapters.views_sqlite.words  # noqa: F401 - how a search is written
 from mlife.adapters.sqlite_file import Wal, askable, connect, explained, flocked, opened, translated
 from mlife.adapters.views_sql import FORGET, SqlViews
 from mlife.adapters.views_sql.generations import all_standings, named, ours, physical_names

@@ -9,6 +9,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from mlife.adapters.views_sql.generations import physical_name, physical_names
+from mlife.adapters.views_sql.words import TOKENIZER
 from mlife.core.errors import Misconfigured
 from mlife.core.projection import Projection, Standing
 
@@ -35,7 +36,7 @@ def table_ddl(projection: Projection, standing: Standing) -> Iterator[str]:
         yield sql.replace(f"CREATE TABLE {table.name}", f"CREATE TABLE {physical_name(table.name, standing)}")
     for text in projection.texts:
         name = physical_name(text.name, standing)
-        yield f"CREATE VIRTUAL TABLE {name} USING fts5(text, tokenize = 'unicode61 remove_diacritics 2')"
+        yield f"CREATE VIRTUAL TABLE {name} USING fts5(text, tokenize = '{TOKENIZER}')"
 
 
 def check_tables(c: Connection, projection: Projection, standing: Standing) -> None:
