@@ -64,7 +64,12 @@ class SqliteHandlerBook:
     def move(self, positions: dict[str, int]) -> None:
         """See `HandlerBook.move`."""
         with self._writing() as db:
-            db.executemany("INSERT OR REPLACE INTO handler_checkpoints VALUES (?, ?)", list(positions.items()))
+            # never backwards: of two processes that move it, one may be late
+            db.executemany(
+                "INSERT INTO handler_checkpoints VALUES (?, ?) "
+                "ON CONFLICT DO UPDATE SET position = max(position, excluded.position)",
+                list(positions.items()),
+            )
             # attempts at a parked fact stay: a retry that kills the process is counted, however far the others are
             db.executemany(
                 "DELETE FROM handler_attempts AS a WHERE handler = ? AND position <= ? AND NOT EXISTS "
