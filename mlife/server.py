@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import logging
 import secrets
+import threading
 from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
@@ -19,11 +20,13 @@ from mlife import __version__
 from mlife.core.errors import MLifeError, Unavailable
 from mlife.core.projection import projections
 from mlife.runtime import Home, feature_modules
+from mlife.runtime.watching import watch_of
 from mlife.ui import desk, mount
 from mlife.ui.news import News
 from mlife.ui.pages import local_address
 from mlife.ui.problems import Problem
 from mlife.ui.safety import HEADERS, OwnNames
+from mlife.ui.watching import Measured, figures
 
 log = logging.getLogger("mlife.server")
 health = APIRouter()
@@ -53,6 +56,7 @@ def make_app(home: Home, *, token: str | None = None, names: Iterable[str] | Non
     )
     app.state.home = home
     app.state.news = News(home.ports.store)
+    app.state.watch = watch_of(home)
     app.include_router(health)
     app.include_router(desk.router)
     for module in feature_modules(("pages",)):
@@ -64,6 +68,7 @@ def make_app(home: Home, *, token: str | None = None, names: Iterable[str] | Non
         app.add_middleware(OwnNames, names=frozenset(name.lower() for name in names))
     if token:
         app.add_middleware(TokenGate, token=token)
+    app.add_middleware(Measured)
     return app
 
 
@@ -92,6 +97,13 @@ def readyz(request: Request) -> Response:
     if late:
         return JSONResponse({"status": "catching up", "head": head, "behind": late}, 503, {"Retry-After": "1"})
     return JSONResponse({"status": "ready", "head": head})
+
+
+@health.get("/metrics", include_in_schema=False)
+def metrics(request: Request) -> Response:
+    """Figures of this process and of what follows the log, as OpenMetrics text."""
+    home: Home = request.app.state.home
+    return figures(request.app.state.watch, "embedded" if home.settings.is_alone else "cluster")
 
 
 class TokenGate:
@@ -147,13 +159,18 @@ def serve(app: FastAPI, host: str, port: int, on_started: Any = None) -> None:
 
     import uvicorn
 
+    ending = threading.Event()
+    watching = threading.Thread(target=app.state.watch.run, args=(ending,), name="mlife-watch", daemon=True)
+
     class Announced(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
+            watching.start()
             if on_started is not None and self.started:
                 on_started(self.servers[0].sockets[0].getsockname()[1])
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            ending.set()
             app.state.news.end()
             await super().shutdown(sockets)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mlife.adapters.sqlite_file import opened, translated
@@ -48,6 +49,33 @@ class SqliteKeys:
             gone = self._db.execute("DELETE FROM keys WHERE subject = ?", (hashed,)).rowcount > 0
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             return gone
+
+    def items(self) -> Iterator[tuple[str, bytes, bytes]]:
+        """See `KeyRing.items`."""
+        after = ""
+        while True:
+            with self._lock, translated(self._path):
+                some = self._db.execute(
+                    "SELECT id, subject, key FROM keys WHERE id > ? ORDER BY id LIMIT 1000", (after,)
+                ).fetchall()
+            if not some:
+                return
+            yield from some
+            after = some[-1][0]
+
+    def replace(self, keys: Iterable[tuple[str, bytes, bytes]]) -> int:
+        """See `KeyRing.replace`."""
+        with self._lock, translated(self._path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.execute("DELETE FROM keys")
+                count = self._db.executemany("INSERT INTO keys VALUES (?, ?, ?)", keys).rowcount
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return max(0, count)
 
     def close(self) -> None:
         """Release the file."""
