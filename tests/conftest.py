@@ -10,6 +10,7 @@ import pytest
 
 from mlife.runtime import Home, open_home, settings
 from tests.browsing import axe, chromium, visit
+from tests.components import *  # noqa: F403 - fixtures of real servers
 
 __all__ = ["axe", "chromium", "visit"]  # one browser for a whole session, whoever asks for it
 
