@@ -19,7 +19,7 @@ def place(run: Sequence[Recorded[Any]], tx: Tx) -> None:
     """One row for each event and thing; of single-event streams (reports, traffic, files) only the key is looked at."""
     rows: list[dict[str, Any]] = []
     for r in run:
-        rows += [{"thing": t, "position": r.position, "counted": r.draft.single} for t in _things(r)]
+        rows += [{"thing": t, "position": r.position, "counted": int(r.draft.single)} for t in _things(r)]
     tx.insert(timeline_rows, rows)
 
 

@@ -58,7 +58,7 @@ from mlife.serving.events import (
 )
 from mlife.training.events import ModelTrained, TaskDrafted, TaskFailed, TaskFinished, TaskQueued
 
-badcases = Projection("badcases", version=1, tables=TABLES, texts=TEXTS)
+badcases = Projection("badcases", version=2, tables=TABLES, texts=TEXTS)
 
 
 @badcases.on(

@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, func, select, update
 
 from mlife.badcases.views.tables import badcase_clients, badcase_rows, badcase_weeks, traffic_totals
 from mlife.core.projection import Tx
+from mlife.core.tables import rounded
 
 
 def weigh(tx: Tx, which: ColumnElement[bool]) -> None:
@@ -22,7 +23,7 @@ def weigh(tx: Tx, which: ColumnElement[bool]) -> None:
     last_week = (
         select(w.frequency).where(w.badcase_id == b.badcase_id).order_by(w.week.desc()).limit(1).scalar_subquery()
     )
-    mean = select(func.avg(w.frequency)).where(w.badcase_id == b.badcase_id).scalar_subquery()
+    mean = select(1.0 * func.sum(w.frequency) / func.count()).where(w.badcase_id == b.badcase_id).scalar_subquery()
     clients = (
         select(func.count())
         .select_from(badcase_clients)
@@ -33,10 +34,7 @@ def weigh(tx: Tx, which: ColumnElement[bool]) -> None:
     # c / (c + 3) and w / (w + m), written so that each is looked up once
     many = 1.0 - 3.0 / (clients + 3.0)
     rise = func.coalesce(1.0 / (1.0 + mean / last_week), 0.5)
-    computed = func.round(
-        45.0 * often / (often + 20.0) + 25.0 * b.last_severity / 3.0 + 15.0 * many + 15.0 * rise,
-        2,
-    )
+    computed = rounded(45.0 * often / (often + 20.0) + 25.0 * b.last_severity / 3.0 + 15.0 * many + 15.0 * rise)
     # one statement, as each touches every index that a changed row stands in
     tx.execute(
         update(badcase_rows).where(which).values(client_count=clients, priority=func.coalesce(b.priority_set, computed))

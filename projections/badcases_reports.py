@@ -288,7 +288,9 @@ def recount(tx: Tx, badcase_id: str) -> None:
     for table in (badcase_weeks, badcase_versions, badcase_clients):
         tx.execute(delete(table).where(table.c.badcase_id == badcase_id))
     rows = tx.execute(
-        select(r.number, r.version, r.version_order, r.model_id, r.client, r.observed_at, r.severity).where(mine)
+        select(r.number, r.version, r.version_order, r.model_id, r.client, r.observed_at, r.severity)
+        .where(mine)
+        .order_by(r.number)
     )
     if not rows:
         tx.execute(update(badcase_rows).where(b.badcase_id == badcase_id).values(frequency=0, client_count=0))

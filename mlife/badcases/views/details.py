@@ -152,6 +152,7 @@ def reported_on(read: Reader, system: str, function: str) -> dict[str, tuple[str
         select(v.badcase_id, v.version, v.model_id, v.frequency)
         .select_from(badcase_versions.join(badcase_rows, b.badcase_id == v.badcase_id))
         .where(b.system == system, b.function == function)
+        .order_by(v.badcase_id, v.version, v.model_id)
     )
     for row in rows:
         mine = counts.setdefault(row.badcase_id, {})

@@ -69,7 +69,7 @@ def releases(read: Reader, system: str | None = None, function: str | None = Non
         asked = asked.where(d.system == system)
     if function is not None:
         asked = asked.where(d.function.in_(["", function]))
-    return [(row.version, row.deployment_id, row.made_at) for row in read.all(asked.order_by(d.made_at))]
+    return [(row.version, row.deployment_id, row.made_at) for row in read.all(asked.order_by(d.made_at, d.number))]
 
 
 def parents(read: Reader) -> dict[str, tuple[str, ...]]:

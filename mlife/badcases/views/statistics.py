@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, literal_column, select
+from sqlalchemy import ColumnElement, and_, func, select
 
 from mlife.badcases.views.rows import Share, Week
 from mlife.badcases.views.search import counted_badcases, searchable_badcases, severity_word
@@ -33,13 +33,13 @@ def facets(read: Reader, q: str, *, now: datetime) -> dict[str, list[Share]]:
 
 
 def _shares(read: Reader, column: ColumnElement[Any], condition: ColumnElement[bool]) -> list[Share]:
-    shown = column.label("shown")
+    shown, how_many = column.label("shown"), func.count().label("how_many")
     rows = read.all(
-        select(shown, func.count().label("how_many"))
+        select(shown, how_many)
         .select_from(badcase_rows)
         .where(condition)
-        .group_by(literal_column("1"))
-        .order_by(literal_column("2 DESC"), literal_column("1"))
+        .group_by(shown)
+        .order_by(how_many.desc(), shown)
         .limit(STATISTIC_ROWS)
     )
     return [Share(row.shown, row.how_many) for row in rows]
@@ -84,7 +84,7 @@ def analyse(read: Reader, q: str, *, now: datetime) -> dict[str, Any]:
         select(b.truth, b.predicted, total.label("how_many"))
         .where(condition, b.predicted.is_not(None))
         .group_by(b.truth, b.predicted)
-        .order_by(total.desc())
+        .order_by(total.desc(), b.truth, b.predicted)
         .limit(400)
     )
     return {

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, case, func, select
 
 from mlife.badcases.standing import OPEN
 from mlife.badcases.views.rows import AlarmView, CauseView, Fact, IterationView
@@ -51,7 +51,7 @@ def badcases_of_cause(read: Reader, cause_id: str) -> list[str]:
 
 
 def _causes() -> Select[Any]:
-    still_open = func.sum(func.iif(b.status.in_(OPEN), 1, 0))
+    still_open = func.sum(case((b.status.in_(OPEN), 1), else_=0))
     counts = (
         select(
             cb.cause_id,
@@ -157,6 +157,7 @@ def _iterations(read: Reader, rows: Sequence[AnyRow]) -> list[IterationView]:
         .select_from(iteration_badcases.join(badcase_rows, b.badcase_id == ib.badcase_id))
         .where(ib.iteration_id.in_([row.iteration_id for row in rows]))
         .group_by(ib.iteration_id, b.status)
+        .order_by(ib.iteration_id, b.status)
     )
     for row in counted:
         counts.setdefault(row.iteration_id, {})[row.status] = row.how_many

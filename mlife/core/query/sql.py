@@ -62,8 +62,8 @@ class starts_with(FunctionElement[bool]):  # noqa: N801 - SQL functions are writ
     """
     A column's text begins with a prefix; case counts, and an index on the column is used.
 
-    No single expression does this on both databases: SQLite's LIKE ignores case, and PostgreSQL's order of text depends
-    on the collation, so that a range is not safe there.
+    It is a range: SQLite's LIKE ignores case, and PostgreSQL uses no index for one whose pattern it does not know yet.
+    Where the order of text depends on a collation, the order of bytes is asked for.
     """
 
     type = Boolean()
@@ -71,24 +71,23 @@ class starts_with(FunctionElement[bool]):  # noqa: N801 - SQL functions are writ
     name = "starts_with"
 
     def __init__(self, column: ColumnElement[Any], prefix: str) -> None:
-        pattern = prefix.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        super().__init__(column, literal(pattern), literal(prefix), literal(prefix + "\U0010ffff"))
+        super().__init__(column, literal(prefix), literal(prefix + "\U0010ffff"))
 
     def self_group(self, against: OperatorType | None = None) -> Self:  # noqa: ARG002 - SQLAlchemy's own signature
-        """Itself: both forms stand in parentheses, and the `= 1` that is put after a function would hide the index."""
+        """Itself: it stands in parentheses, and the `= 1` that is put after a function would hide the index."""
         return self
 
 
 @compiles(starts_with)
-def _as_like(element: starts_with, compiler: SQLCompiler, **kw: Any) -> str:
-    column, pattern, _, _ = (compiler.process(c, **kw) for c in element.clauses)
-    return f"({column} LIKE {pattern} ESCAPE '\\')"
-
-
-@compiles(starts_with, "sqlite")
 def _as_range(element: starts_with, compiler: SQLCompiler, **kw: Any) -> str:
-    column, low, high = (compiler.process(list(element.clauses)[i], **kw) for i in (0, 2, 3))
+    column, low, high = (compiler.process(c, **kw) for c in element.clauses)
     return f"({column} >= {low} AND {column} < {high})"
+
+
+@compiles(starts_with, "postgresql")
+def _as_range_of_bytes(element: starts_with, compiler: SQLCompiler, **kw: Any) -> str:
+    column, low, high = (compiler.process(c, **kw) for c in element.clauses)
+    return f'({column} COLLATE "C" >= {low} AND {column} COLLATE "C" < {high})'
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, select
 
 from mlife.core.projection import Reader
-from mlife.core.query import Listing, compile_query, page, parse, read_page
+from mlife.core.query import Listing, compile_query, page, parse, read_page, starts_with
 from mlife.core.tables import AnyRow
 from mlife.data.views.searching import searchable_documents, searchable_rows
 from mlife.data.views.tables import documents, files, rows
@@ -201,7 +201,7 @@ def test_document(read: Reader, system: str, function: str) -> DocumentView | No
             documents.c.system == system,
             documents.c.function == function,
             documents.c.purpose == "testing",
-            documents.c.document_id.startswith("doc-test-", autoescape=True),
+            starts_with(documents.c.document_id, "doc-test-"),
         )
         .order_by(documents.c.place)
     )

@@ -160,6 +160,7 @@ def _uses_by_md5_of_stored(read: Reader, identities: Sequence[str]) -> list[Use]
             select(files.c.sha256, uses.c.kind, uses.c.used_in)
             .join(uses, (uses.c.identity == files.c.md5) & (uses.c.sha256 == ""))
             .where(files.c.sha256.in_(some))
+            .order_by(files.c.sha256, uses.c.kind, uses.c.used_in)
         )
         found += [Use(*r) for r in read.all(statement)]
     return found

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Boolean, ColumnElement, case, exists, or_, select, type_coerce, union_all
 
 from mlife.core.query import Field, Searchable, contains_text
+from mlife.core.tables import json_value
 from mlife.data.views.tables import documents, files, groups, requests, row_classes, rows, uses
 
 PURPOSES = ("training", "validation", "testing")
@@ -86,11 +87,7 @@ def searchable_rows(columns: Mapping[str, str] | None = None) -> Searchable:
 
 
 def _free(name: str, kind: str) -> ColumnElement[Any]:
-    element = rows.c.body[name]
-    typed: ColumnElement[Any] = (
-        element.as_boolean() if kind == "bool" else element.as_string() if kind == "str" else element.as_float()
-    )
-    return typed
+    return json_value(rows.c.body, name, _KINDS[kind])
 
 
 searchable_documents = Searchable(

@@ -182,7 +182,7 @@ def model(read: Reader, model_id: str) -> ModelView | None:
 
 def models_by_id(read: Reader, model_ids: Sequence[str]) -> dict[str, ModelView]:
     """Those of *model_ids* that exist."""
-    rows = read.all(select(*t.models.c).where(t.models.c.model_id.in_(model_ids)))
+    rows = read.all(select(*t.models.c).where(t.models.c.model_id.in_(model_ids)).order_by(t.models.c.place))
     return {m.model_id: m for m in _models(read, rows)}
 
 
@@ -190,7 +190,7 @@ def parents_of(read: Reader, system: str | None, function: str | None) -> dict[s
     """Model → the models that it is meant to replace, for all models of a function."""
     m = t.models.c
     asked = select(m.model_id, m.parents).where(m.system.is_not_distinct_from(system))
-    rows = read.all(asked.where(m.function.is_not_distinct_from(function)))
+    rows = read.all(asked.where(m.function.is_not_distinct_from(function)).order_by(m.place))
     return {model_id: tuple(parents) for model_id, parents in rows}
 
 

@@ -79,7 +79,8 @@ class LabelScore:
 
 def results(read: Reader, model_id: str, group_id: str) -> dict[str, Result]:
     """Every sample of a group by its sha256, as *model_id* answered it in its latest test; empty if it never was."""
-    rows = read.all(_columns().where(task_results.c.set_id == _latest(model_id, group_id)))
+    asked = _columns().where(task_results.c.set_id == _latest(model_id, group_id))
+    rows = read.all(asked.order_by(task_results.c.sha256))
     return {row[0]: Result(*row) for row in rows}
 
 

@@ -160,7 +160,8 @@ def task(read: Reader, task_id: str) -> TaskView | None:
     row = read.one(select(task_rows).where(task_rows.c.task_id == task_id))
     if row is None:
         return None
-    files = read.all(select(task_files.c.name, task_files.c.sha256).where(task_files.c.task_id == task_id))
+    f = task_files.c
+    files = read.all(select(f.name, f.sha256).where(f.task_id == task_id).order_by(f.name))
     return _view(row, dict(map(tuple, files)))
 
 
@@ -181,7 +182,7 @@ def last_start(read: Reader, kind: str, function: str | None) -> tuple[str, str 
     )
     if function is not None:
         asked = asked.where(task_rows.c.function == function)
-    row = read.one(asked.order_by(task_rows.c.queued_at.desc()).limit(1))
+    row = read.one(asked.order_by(task_rows.c.queued_at.desc(), task_rows.c.task_id).limit(1))
     return (row[0], row[1]) if row is not None else ("", None)
 
 
