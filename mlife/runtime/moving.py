@@ -16,6 +16,7 @@ from mlife.core.moving import House, Signpost, check_not_moved
 from mlife.core.moving.files import Shelf
 from mlife.core.moving.small import KeyRing
 from mlife.runtime import Home, Settings, settings
+from mlife.runtime.watching import published
 
 FILES_NAMED: Final = {
     "mlife.file.stored": "sha256",
@@ -40,6 +41,7 @@ def house_of(home: Home) -> Iterator[House]:
             locks=home.ports.locks,
             sign=sign,
             names_files=files_named,
+            is_published=lambda: not home.settings.is_alone and published(home.settings).is_led,
         )
 
 
