@@ -85,6 +85,7 @@ class Runner:
         self._serves: frozenset[str] | None = None
         self._assigned: frozenset[str] | None = None
         self.feed = Feed(self.ports.store)
+        self._in_vain: set[tuple[str, int]] = set()
         self._forget()
 
     # --- living ---
@@ -398,14 +399,14 @@ class Runner:
             Unavailable, HomeUnusable: an outage, which counts as no try.
         """
         error = "the process died while it was handled"
-        while (attempt := self.book.attempt(h.name, fact.position)) <= TRIES:
+        while (attempt := self._begin_try(h, fact)) <= TRIES:
             try:
                 h.run(fact, acting(self.executor, self.ports, h.name, fact))
             except Refused as e:
                 return str(e)
             except Exception as e:  # a handler is anybody's code: it is retried, then parked with the reason
                 if is_outage(e):
-                    self.book.attempt(h.name, fact.position, -1)
+                    self._in_vain.add((h.name, fact.position))
                     raise
                 error = in_a_line(e)
                 if attempt < TRIES:
@@ -413,6 +414,15 @@ class Runner:
             else:
                 return None
         return error
+
+    def _begin_try(self, h: Handler, fact: Recorded[Event]) -> int:
+        """Count a try; one before it that met an outage is taken back only now: the book may have been out too."""
+        place = (h.name, fact.position)
+        is_again = place in self._in_vain
+        self._in_vain.add(place)
+        attempt = self.book.attempt(*place, 0 if is_again else 1)
+        self._in_vain.discard(place)
+        return attempt
 
     def _parked_keys(self, name: str) -> set[str]:
         keys = self._parked.get(name)

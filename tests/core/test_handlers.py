@@ -245,6 +245,35 @@ def test_an_outage_parks_nothing_and_holds_one_handler_only(toy_home: Home, outa
     assert [o for o in order if o.islower()] == ["a", "b", "c"]
 
 
+def test_an_outage_that_takes_the_book_along_counts_as_no_try_either(
+    toy_home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away: list[str] = []
+    tries: list[str] = []
+    count = toy_home.book.attempt
+
+    def attempt(*told: Any) -> int:
+        if away:
+            raise Unavailable("the database is away")
+        return count(*told)
+
+    @handles("toys.deliver")
+    def deliver(fact: Recorded[ToyMade], do: Do) -> None:
+        tries.append(fact.event.name)
+        if len(tries) <= 5:
+            away.append("as soon as the handler has begun")
+            raise Unavailable("the database is away")
+
+    monkeypatch.setattr(toy_home.book, "attempt", attempt)
+    made(toy_home, "a")
+    for _ in range(20):
+        toy_home.runner.step()
+        away.clear()
+        toy_home.runner._held.clear()
+    assert tries == ["a"] * 6
+    assert toy_home.book.letters() == []
+
+
 def test_a_handler_that_reads_a_stopped_projection_waits_and_the_others_go_on(toy_home: Home) -> None:
     unfoldable.add(POISON)
     seen: list[str] = []
