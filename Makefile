@@ -15,7 +15,7 @@ PINNED := $(PIP) install --require-hashes
 DEMO_HOME ?= .mlife/demo
 PORT ?= 8000
 
-.PHONY: help demo test up cluster bench bench-cluster soak readme schemas lint format requirements chromium clean
+.PHONY: help demo test up cluster bench bench-cluster soak components readme schemas lint format requirements chromium clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,24 +23,30 @@ help: ## list the targets
 demo: $(VENV)/.demo ## run the whole loop on real data (HOME of the run: DEMO_HOME=.mlife/demo)
 	@$(BIN)/mlife demo --home $(DEMO_HOME)
 
-test: lint chromium ## lint, type check, import rules, and all tests
+test: lint chromium components ## lint, type check, import rules, and all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 up: $(VENV)/.demo ## serve API and pages on loopback (DEMO_HOME=…, PORT=8000)
 	@$(BIN)/mlife up --home $(DEMO_HOME) --port $(PORT)
 
-cluster: ## PostgreSQL, Kafka and S3 instead of files: planned
-	@echo "make cluster is planned with issue 4 and does not exist yet; make up serves the embedded size." >&2; exit 1
+cluster: components ## PostgreSQL, Kafka, S3, relay and workers on this machine, and the demo's loop through them
+	@$(BIN)/python -m infra.local run --program -- $(BIN)/mlife demo
 
 bench: $(VENV)/.dev ## measure; prints a table and writes build/bench.json
 	@mkdir -p build
 	@$(BIN)/mlife bench
 
-bench-cluster: ## measure the cluster: planned
-	@echo "make bench-cluster is planned with issue 4 and does not exist yet; make bench measures the embedded size." >&2; exit 1
+bench-cluster: components ## measure the cluster size on servers of this machine
+	@mkdir -p build
+	@$(BIN)/python -m infra.local run -- $(BIN)/mlife bench --cluster $(ARGS)
 
-soak: ## run for hours under faults: planned
-	@echo "make soak is planned with issue 4 and does not exist yet; make test has the fault tests of the embedded size." >&2; exit 1
+soak: components ## a thousand kills; then the tests of files over the second S3 server
+	@$(BIN)/python -m tests.oracle --kills 1000 $(ARGS)
+	@$(BIN)/python -m infra.local prepare --minio
+	@MLIFE_TEST_S3=minio $(BIN)/python -m pytest tests/contract/test_blobs.py tests/adapters/test_blobs_minio.py tests/data
+
+components: $(VENV)/.dev ## Kafka's jars and an S3 server, downloaded and built once (90 s) into ~/.cache
+	@$(BIN)/python -m infra.local prepare
 
 readme: $(VENV)/.dev chromium ## write what the README shows: the demo's table and a picture of a page
 	@$(BIN)/python tools/readme.py
@@ -92,14 +98,18 @@ $(VENV)/.dev: requirements/dev.txt requirements/demo-data.txt requirements/build
 	$(call install,dev)
 	@touch $(VENV)/.demo
 
-# Newest versions that fit pyproject.toml. Each list is made within the ones before it, so that all fit in one environment.
-COMPILE = PIP_FIND_LINKS= CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/pip-compile --quiet --upgrade --no-config \
+# Newest versions that fit pyproject.toml. The list of everything comes first, and the others within it: what is tested is
+# what is installed.
+UPGRADE ?= --upgrade
+COMPILE = PIP_FIND_LINKS= CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/pip-compile --quiet $(UPGRADE) --no-config \
 	--generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-requirements: $(VENV)/.dev ## pin the newest versions again, with their hashes
-	$(COMPILE) -o requirements/core.txt pyproject.toml
-	$(COMPILE) -o requirements/demo.txt -c requirements/core.txt --extra onnx --extra demo pyproject.toml
-	$(COMPILE) -o requirements/dev.txt -c requirements/demo.txt --all-extras pyproject.toml
+requirements: $(BIN)/python ## pin the newest versions again, with their hashes (UPGRADE= keeps those that still fit)
+	@$(BIN)/python -m piptools --version >/dev/null 2>&1 || $(PINNED) -r requirements/dev.txt
+	$(COMPILE) -o requirements/dev.txt --all-extras pyproject.toml
+	$(COMPILE) -o requirements/core.txt -c requirements/dev.txt pyproject.toml
+	$(COMPILE) -o requirements/demo.txt -c requirements/dev.txt --extra onnx --extra demo pyproject.toml
+	$(COMPILE) -o requirements/cluster.txt -c requirements/dev.txt --extra onnx --extra cluster pyproject.toml
 	$(COMPILE) -o requirements/build.txt -c requirements/dev.txt requirements/build.in
 
 clean: ## remove what make made, homes of the product excepted
