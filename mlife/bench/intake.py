@@ -20,7 +20,7 @@ CALLERS = 32
 @figure("intake")
 def batched(bench: Bench) -> Iterator[Figure]:
     """100,000 reports in batches of 1,000, into a fresh log each turn."""
-    library, count = _library(), bench.size(100_000, 10_000)
+    library, count = yardstick(), bench.size(100_000, 10_000)
     some = batches(count)
     first = bench.folder / "intake-first"
     with opened(first) as home:
@@ -64,19 +64,19 @@ def batched(bench: Bench) -> Iterator[Figure]:
 @figure("single")
 def single(bench: Bench) -> Iterator[Figure]:
     """32 callers at once, each sending one report at a time and waiting for the answer."""
-    library, count = _library(), bench.size(6_400, 1_280)
+    library, count = yardstick(), bench.size(6_400, 1_280)
     some = [r for batch in batches(count, seed=2) for r in batch]
 
     def ours(turn: int) -> float:
         bench.say(f"single reports: round {turn + 1}")
         with opened(bench.folder / f"single-{turn}") as home:
             door = intake(home)
-            return count / timed(lambda: _at_once(some, lambda r: door.reports([r])))
+            return count / timed(lambda: at_once(some, lambda r: door.reports([r]), CALLERS))
 
     def by_library(turn: int) -> float:
         path: Path = bench.folder / f"single-library-{turn}.db"
         with library.application(path) as app:
-            return count / timed(lambda: _at_once(some, lambda r: app.save(*library.events_of([r]))))
+            return count / timed(lambda: at_once(some, lambda r: app.save(*library.events_of([r])), CALLERS))
 
     own, lib = take_turns([ours, by_library], bench.size(3, 2))
     yield Figure(
@@ -87,7 +87,7 @@ def single(bench: Bench) -> Iterator[Figure]:
     )  # fmt: skip
 
 
-def _library() -> ModuleType:
+def yardstick() -> ModuleType:
     """
     The yardstick written with `eventsourcing`.
 
@@ -104,8 +104,8 @@ def _library() -> ModuleType:
     return library
 
 
-def _at_once(items: Sequence[Any], send: Callable[[Any], object]) -> None:
-    """Share *items* among 32 threads."""
+def at_once(items: Sequence[Any], send: Callable[[Any], object], callers: int) -> None:
+    """Share *items* among *callers* threads."""
     faults: list[BaseException] = []
 
     def caller(mine: Sequence[Any]) -> None:
@@ -115,7 +115,7 @@ def _at_once(items: Sequence[Any], send: Callable[[Any], object]) -> None:
         except BaseException as e:  # noqa: BLE001 - a thread's fault must end the run
             faults.append(e)
 
-    threads = [threading.Thread(target=caller, args=(items[at::CALLERS],)) for at in range(CALLERS)]
+    threads = [threading.Thread(target=caller, args=(items[at::callers],)) for at in range(callers)]
     for thread in threads:
         thread.start()
     for thread in threads:

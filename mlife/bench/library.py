@@ -51,6 +51,27 @@ def application(path: Path) -> Reports:
     return made
 
 
+def postgres_application(url: str) -> Reports:
+    """The application on PostgreSQL, on the library's default path, which is safe; in the schema that *url* names."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    told = conninfo_to_dict(url)
+    return Reports(
+        env={
+            "PERSISTENCE_MODULE": "eventsourcing.postgres",
+            "POSTGRES_DBNAME": str(told["dbname"]),
+            "POSTGRES_HOST": str(told["host"]),
+            "POSTGRES_PORT": str(told["port"]),
+            "POSTGRES_USER": str(told["user"]),
+            "POSTGRES_PASSWORD": str(told["password"]),
+            "POSTGRES_SCHEMA": str(told["options"]).partition("search_path=")[2],
+            "POSTGRES_POOL_SIZE": "64",
+            "POSTGRES_POOL_TIMEOUT": "60",
+            "POSTGRES_LOCK_TIMEOUT": "60",
+        }
+    )
+
+
 def events_of(reports: Iterable[dict[str, Any]]) -> list[Reported]:
     """One event for each report."""
     now = datetime.now(UTC)

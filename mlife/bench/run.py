@@ -9,10 +9,12 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from mlife.bench import following, growth, intake, overhttp, rebuilding, starting
 from mlife.bench.figures import Bench, Figure, measures
+from mlife.runtime import needing
 
 MODULES = (intake, overhttp, following, rebuilding, growth, starting)
 GROUPS = tuple(
@@ -20,11 +22,26 @@ GROUPS = tuple(
 )
 """Every group in the order of the table; what is sensitive to a busy disk comes before what fills it."""
 
+CLUSTER = {
+    "cluster-single": "store",
+    "cluster-batches": "store",
+    "cluster-relay": "relaying",
+    "cluster-worker": "folding",
+    "cluster-delivery": "delivery",
+    "cluster-rebuild": "rebuilding",
+    "cluster-catch-up": "folding",
+    "cluster-growth": "store",
+}
+"""Groups of the cluster size, and the modules of `mlife.bench.cluster` that have them: loaded when asked for."""
+
 
 def run(chosen: Sequence[str], build: Path, *, quick: bool, say: Callable[[str], None]) -> Iterator[Figure]:
     """Measure the groups *chosen*; each gets an empty folder below *build*, on the same disk as everything else."""
     build.mkdir(parents=True, exist_ok=True)
     for group in chosen:
+        if group in CLUSTER:
+            with needing("cluster", f"{group} measures the cluster size"):
+                import_module(f"mlife.bench.cluster.{CLUSTER[group]}")
         folder = Path(tempfile.mkdtemp(prefix=f"bench-{group}-", dir=build))
         start = time.monotonic()
         try:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.command("bench")
 @click.argument("groups", nargs=-1)
 @click.option("--quick", is_flag=True, help="Small sizes, to see that everything works; the figures mean little.")
+@click.option("--cluster", is_flag=True, help="The figures of the cluster size, on the servers that are configured.")
 @click.option("--install", "with_install", is_flag=True, help="Also measure an install (needs the package indexes).")
 @click.option("--write-docs", is_flag=True, help="Write the table into docs/benchmarks.md (not of small sizes).")
 @click.option(
@@ -28,7 +29,13 @@ if TYPE_CHECKING:
 )
 @json_option
 def command(
-    groups: tuple[str, ...], quick: bool, with_install: bool, write_docs: bool, build: Path, as_json: bool
+    groups: tuple[str, ...],
+    quick: bool,
+    cluster: bool,
+    with_install: bool,
+    write_docs: bool,
+    build: Path,
+    as_json: bool,
 ) -> None:
     """
     Measure MLife on this machine; the table says what each figure is held against.
@@ -38,16 +45,19 @@ def command(
     mlife bench intake rebuild    two groups
     mlife bench --quick           does everything work? (a minute)
 
-    GROUPS: intake, single, http, following, rebuild, growth, start, install.
+    GROUPS: intake, single, http, following, rebuild, growth, start, install; cluster-single, cluster-batches,
+    cluster-relay, cluster-worker, cluster-delivery, cluster-rebuild, cluster-catch-up, cluster-growth.
     """
     from mlife.bench import run, table
     from mlife.runtime import load_features
 
-    unknown = [g for g in groups if g not in run.GROUPS]
+    there_are = (*run.GROUPS, *run.CLUSTER)
+    unknown = [g for g in groups if g not in there_are]
     if unknown:
-        raise NotFound(f"there is no group {unknown[0]!r}", remedy=f"choose from {', '.join(run.GROUPS)}")
+        raise NotFound(f"there is no group {unknown[0]!r}", remedy=f"choose from {', '.join(there_are)}")
     load_features()
-    chosen = groups or tuple(g for g in run.GROUPS if g != "install" or with_install)
+    alone = tuple(g for g in run.GROUPS if g != "install" or with_install)
+    chosen = groups or (tuple(run.CLUSTER) if cluster else alone)
     figures: list[Figure] = []
     try:
         for figure in run.run(chosen, build, quick=quick, say=lambda text: click.echo(text, err=True)):

@@ -26,7 +26,17 @@ from mlife.core.sealing import Sealer
 from mlife.runtime.configuration import Settings, settings
 from mlife.runtime.features import ROOMS, feature_modules, load_features
 
-__all__ = ["ROOMS", "Home", "Settings", "check_end_of_log", "feature_modules", "load_features", "open_home", "settings"]
+__all__ = [
+    "ROOMS",
+    "Home",
+    "Settings",
+    "check_end_of_log",
+    "feature_modules",
+    "load_features",
+    "needing",
+    "open_home",
+    "settings",
+]
 
 log = logging.getLogger("mlife.home")
 
