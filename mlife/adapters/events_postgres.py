@@ -110,6 +110,8 @@ class PostgresEventStore:
 
     def _rows(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Rows of one snapshot. Planned anew each time: a plan that was made while the table was small stays."""
+        if self._commits.is_closed():
+            raise Unavailable("the log is closed", remedy="open the home again")
         if any(isinstance(v, int) and not -(2**63) <= v < 2**63 for v in values):
             raise Invalid("a number that was asked for has more than 64 bits", remedy="ask for a smaller one")
         try:

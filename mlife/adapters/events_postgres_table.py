@@ -100,6 +100,18 @@ def recorded(row: tuple[Any, ...]) -> Recorded[Event]:
     return Recorded(row[0], row[1], Draft._make(row[2:]))
 
 
+def array(oid: int, values: Sequence[bytes]) -> bytes:
+    """
+    *values*, each in the binary format of type *oid*, as PostgreSQL's array of one dimension.
+
+    Dimensions, no NULLs, type, length, first index; then each element with its length.
+    """
+    if not values:
+        return struct.pack(">iii", 0, 0, oid)
+    elements = [part for value in values for part in (_long(len(value)), value)]
+    return struct.pack(">iiiii", 1, 0, oid, len(values), 1) + b"".join(elements)
+
+
 class Uuids:
     """Event ids (16 bytes each) as a value of the type `uuid[]`."""
 
@@ -116,10 +128,8 @@ class UuidsDumper(adapt.Dumper):
     oid = 2951
 
     def dump(self, obj: Uuids) -> bytes:
-        """PostgreSQL's array: dimensions, no NULLs, type, length, first index; then each element with its length."""
-        if not obj.ids:
-            return struct.pack(">iii", 0, 0, 2950)
-        return struct.pack(">iiiii", 1, 0, 2950, len(obj.ids), 1) + LONG_16 + LONG_16.join(obj.ids)
+        """See `array`."""
+        return array(2950, obj.ids)
 
 
 LONG_16: Final = b"\0\0\0\x10"

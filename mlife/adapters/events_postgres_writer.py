@@ -12,8 +12,8 @@ from psycopg import generators, pq
 from psycopg.abc import PQGen
 from psycopg.errors import error_from_result
 
-from mlife.adapters.events_postgres_judge import PostgresJudge, places_behind_the_lock
-from mlife.adapters.events_postgres_table import COLUMNS, Uuids, UuidsDumper, copied
+from mlife.adapters.events_postgres_judge import PREPARED, PostgresJudge, places_behind_the_lock
+from mlife.adapters.events_postgres_table import COLUMNS, copied
 from mlife.adapters.group_commit import Outcome
 from mlife.adapters.postgres import Connection, Postgres, explained
 from mlife.core.errors import MLifeError, Unavailable
@@ -29,7 +29,7 @@ SET statement_timeout = 0;
 -- plans are made once, while the table may still be empty: they must be those of a large one
 SET enable_seqscan = off;
 SET plan_cache_mode = force_generic_plan;
-SET jit = off
+SET jit = off;
 """
 
 PATIENCE: Final = 10
@@ -53,11 +53,11 @@ class Writer:
         channel: what is notified, with the new head.
     """
 
-    def __init__(self, postgres: Postgres, lock: int, channel: str, *, patience: int = PATIENCE) -> None:
+    def __init__(self, postgres: Postgres, lock: int, channel: str) -> None:
         self._postgres = postgres
         self._lock = lock
         self._copy = f"COPY events ({COLUMNS}) FROM STDIN (FORMAT binary); NOTIFY {channel}, '%d'; COMMIT"
-        self._settings = SETTINGS.format(patience=patience)
+        self._settings = SETTINGS.format(patience=PATIENCE) + PREPARED
         self._db: Connection | None = None
         self._pause = 0.0
         self._not_before = 0.0
@@ -82,12 +82,14 @@ class Writer:
         was_open = self._db is not None
         try:
             return self._written(self._connected(), appends)
+        except psycopg.errors.UniqueViolation as fault:  # somebody writes without the lock; what was judged is void
+            log.warning("%s: %s", self._postgres.shown, fault)
         except _Lost as lost:
-            if lost.rows is None and was_open:  # ended while it was idle, by a restart perhaps
-                return self._again(appends)
-            if lost.rows is None:
+            if lost.rows is not None:
+                return self._found_out(appends, lost)
+            if not was_open:
                 raise lost.said from lost.__cause__
-            return self._found_out(appends, lost)
+        return self._again(appends)  # lost: it had ended while it was idle, by a restart perhaps
 
     # --- the connection ---
 
@@ -99,7 +101,6 @@ class Writer:
             raise self._gone
         try:
             db = self._postgres.connect()
-            db.adapters.register_dumper(Uuids, UuidsDumper)
             db.execute(self._settings.encode())
         except (MLifeError, psycopg.Error) as fault:
             said = fault if isinstance(fault, MLifeError) else explained(self._postgres.shown, fault)
@@ -135,7 +136,7 @@ class Writer:
             if rows:
                 db.wait(self._copied(db.pgconn, list(copied(rows)), rows[-1][0]))
             else:
-                db.execute("COMMIT", prepare=True)
+                db.execute("COMMIT")
             self.head = max(self.head, rows[-1][0] if rows else 0)
         except psycopg.Error as fault:
             unsure = self._unsure
@@ -196,28 +197,43 @@ class Writer:
 
     def _found_out(self, appends: Sequence[Append], lost: _Lost) -> Sequence[Outcome]:
         """Whether what was lost in the middle of COMMIT was committed; what was not is written now."""
-        assert lost.rows is not None
-        ids = [row[2] for row in lost.rows]
+        if self._was_committed(lost):
+            return lost.outcomes
+        try:
+            return self._written(self._connected(now=True), appends)
+        except _Lost as again:
+            raise (again.said if again.rows is None else self._unknown()) from again.__cause__
+
+    def _was_committed(self, lost: _Lost) -> bool:
+        """
+        Ask the server, for as long as it may soon be back.
+
+        Raises:
+            Unavailable: nobody knows.
+        """
+        rows = lost.rows or ()
         deadline = time.monotonic() + FINDING_OUT
         while True:
             try:
                 db = self._connected(now=True)
-                try:
-                    places = places_behind_the_lock(db, self._lock, ids)
-                except psycopg.Error as fault:
+                places = places_behind_the_lock(db, self._lock, [row[2] for row in rows])
+            except (psycopg.Error, MLifeError) as fault:
+                if isinstance(fault, psycopg.Error):
                     self._undone(db)
-                    raise explained(self._postgres.shown, fault) or lost.said from fault
-                if all(places.get(row[2]) == row[0] for row in lost.rows):
-                    self.head = max(self.head, lost.rows[-1][0])
-                    return lost.outcomes
-                return self._written(db, appends)
-            except (MLifeError, _Lost) as fault:
-                if time.monotonic() > deadline or isinstance(fault, _Lost):
-                    raise Unavailable(
-                        f"{self._postgres.shown} went away in the middle of a commit; this may have been written",
-                        remedy="send it again: what was written is known",
-                    ) from fault
+                if time.monotonic() > deadline:
+                    raise self._unknown() from fault
                 time.sleep(0.1)
+                continue
+            if any(places.get(row[2]) != row[0] for row in rows):
+                return False
+            self.head = max(self.head, rows[-1][0])
+            return True
+
+    def _unknown(self) -> Unavailable:
+        return Unavailable(
+            f"{self._postgres.shown} went away in the middle of a commit; this may have been written",
+            remedy="send it again: what was written is known",
+        )
 
 
 class _Lost(Exception):

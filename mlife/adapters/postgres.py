@@ -41,8 +41,13 @@ SET timezone = 'UTC';
 SET tcp_keepalives_idle = 10;
 SET tcp_keepalives_interval = 5;
 SET tcp_keepalives_count = 2;
+SET idle_session_timeout = 0;
+SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
 """
-"""The other end must notice too: a lock of a client that is gone without a word would be held for hours."""
+"""
+The server must notice too: a lock of a client that is gone without a word would be held for hours. And what is
+acknowledged must be on the disk, whatever the role's settings say.
+"""
 
 IDLE: Final = 8
 """Connections that are kept for the next one who needs one."""

@@ -14,7 +14,7 @@ from mlife.core.errors import HomeUnusable, Invalid, Misconfigured, MLifeError, 
 KEPT: Final = "what was acknowledged is kept"
 
 OUTAGES: Final = (
-    "08",  # connection exceptions
+    "0800",  # connection exceptions; 08P01, a message that can't be read, is the statement's fault
     "40001",  # serialisation failure
     "40P01",  # deadlock
     "53",  # insufficient resources: too many connections, out of memory
@@ -23,7 +23,7 @@ OUTAGES: Final = (
     "25P03",  # a transaction that was idle for too long
     "25P04",  # or took too long
 )
-"""States, or classes of them (their first two letters), in which the same statement may work later."""
+"""States, or what they begin with, in which the same statement may work later."""
 
 _NOT_THERE: Final = (Misconfigured, "{shown} is not there ({text})", "create it, or correct the URL")
 _DAMAGED: Final = (

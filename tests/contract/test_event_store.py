@@ -3,14 +3,17 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
 from mlife.adapters import events_sqlite
+from mlife.adapters.events_postgres import PostgresEventStore
 from mlife.adapters.events_sqlite import SqliteEventStore
+from mlife.adapters.postgres import Postgres
 from mlife.core.errors import Conflict, Invalid, Unavailable
 from mlife.core.ports import Append, Appended, EventStore, iterate
 from tests.contract.drafts import draft
@@ -18,16 +21,48 @@ from tests.processes import finish, hear, start, tell
 
 
 @pytest.fixture
-def sqlite_store(tmp_path: Path) -> Iterator[SqliteEventStore]:
-    store = SqliteEventStore(tmp_path / "log.db")
-    yield store
-    store.close()
+def sqlite_opener(tmp_path: Path) -> Iterator[Callable[[], SqliteEventStore]]:
+    with ExitStack() as opened:
+        yield lambda: opened.enter_context(closing(SqliteEventStore(tmp_path / "log.db")))
 
 
-@pytest.fixture(params=["sqlite"])
-def store(request: pytest.FixtureRequest) -> EventStore:
+@pytest.fixture
+def postgres_opener(postgres_url: str) -> Iterator[Callable[[], PostgresEventStore]]:
+    with ExitStack() as opened:
+        yield lambda: opened.enter_context(
+            closing(PostgresEventStore(opened.enter_context(closing(Postgres(postgres_url)))))
+        )
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """The adapter's name."""
+    return str(request.param)
+
+
+@pytest.fixture
+def another(kind: str, request: pytest.FixtureRequest) -> Callable[[], EventStore]:
+    """Opens the same store once more, as another process does."""
+    return request.getfixturevalue(f"{kind}_opener")
+
+
+@pytest.fixture
+def store(another: Callable[[], EventStore]) -> EventStore:
     """An empty event store."""
-    return request.getfixturevalue(f"{request.param}_store")
+    return another()
+
+
+@pytest.fixture
+def sqlite_store(sqlite_opener: Callable[[], SqliteEventStore]) -> SqliteEventStore:
+    return sqlite_opener()
+
+
+@pytest.fixture
+def where(kind: str, store: EventStore, request: pytest.FixtureRequest) -> str:
+    """How another process finds the same store."""
+    return str(
+        request.getfixturevalue("tmp_path") / "log.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    )
 
 
 @pytest.fixture
@@ -277,13 +312,11 @@ def test_news_before_the_wait_is_not_missed(store: EventStore) -> None:
     assert time.monotonic() - started < 0.5
 
 
-def test_a_commit_of_another_process_is_seen_within_milliseconds(
-    sqlite_store: SqliteEventStore, tmp_path: Path
-) -> None:
-    child = start("contract.log_writer", tmp_path / "log.db", "other", 1, 1)
+def test_a_commit_of_another_process_is_seen_within_milliseconds(store: EventStore, where: str) -> None:
+    child = start("contract.log_writer", where, "other", 1, 1)
     assert hear(child) == "ready"
     seen: list[float] = []
-    waiter = threading.Thread(target=lambda: (sqlite_store.wait(0, 10.0), seen.append(time.monotonic())))
+    waiter = threading.Thread(target=lambda: (store.wait(0, 10.0), seen.append(time.monotonic())))
     waiter.start()
     tell(child, "go")
     hear(child)
@@ -311,22 +344,21 @@ def test_behind_the_barrier_the_head_stands_still_and_writers_go_on_after_it(sto
     assert store.head() == 2
 
 
-def test_the_barrier_holds_other_processes_too(sqlite_store: SqliteEventStore, tmp_path: Path) -> None:
-    child = start("contract.log_writer", tmp_path / "log.db", "other", 1, 5)
+def test_the_barrier_holds_other_processes_too(store: EventStore, where: str) -> None:
+    child = start("contract.log_writer", where, "other", 1, 5)
     hear(child)
-    with sqlite_store.barrier() as head:
+    with store.barrier() as head:
         tell(child, "go")
         time.sleep(0.2)
-        assert sqlite_store.head() == head == 0
+        assert store.head() == head == 0
     finish(child)
-    assert sqlite_store.head() > 0
+    assert store.head() > 0
 
 
 # --- the end ---
 
 
-def test_a_closed_log_refuses_in_words_and_never_hangs(tmp_path: Path) -> None:
-    store = SqliteEventStore(tmp_path / "log.db")
+def test_a_closed_log_refuses_in_words_and_never_hangs(store: EventStore, another: Callable[[], EventStore]) -> None:
     done, refused = [], []
 
     def write(n: int) -> None:
@@ -347,7 +379,7 @@ def test_a_closed_log_refuses_in_words_and_never_hangs(tmp_path: Path) -> None:
         assert not t.is_alive()
 
     assert refused == ["the log is closed: open the home again"] * len(refused)
-    again = SqliteEventStore(tmp_path / "log.db")
+    again = another()
     assert again.head() == len(done)
     again.close()
     with pytest.raises(Unavailable, match="closed"):

@@ -2,30 +2,51 @@
 
 import random
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from mlife.adapters.events_postgres import PostgresEventStore
 from mlife.adapters.events_sqlite import SqliteEventStore
+from mlife.adapters.postgres import Postgres
 from mlife.core.errors import MLifeError
-from mlife.core.ports import Append, iterate
+from mlife.core.ports import Append, EventStore, iterate
 from tests.contract.drafts import draft
 from tests.processes import finish, hear, start, tell
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where several processes have their log: a file, or the URL of a schema."""
+    return str(tmp_path / "log.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+
+
+@contextmanager
+def log_at(where: str) -> Iterator[EventStore]:
+    """The log, opened for the block."""
+    with ExitStack() as opened:
+        if where.startswith("postgresql://"):
+            yield opened.enter_context(closing(PostgresEventStore(opened.enter_context(closing(Postgres(where))))))
+        else:
+            yield opened.enter_context(closing(SqliteEventStore(Path(where))))
+
 
 # --- several processes ---
 
 
-def test_processes_on_a_new_file_at_once_all_get_in(tmp_path: Path) -> None:
-    children = [start("contract.log_writer", tmp_path / "log.db", f"p{n}", n, 5) for n in range(6)]
+def test_processes_on_a_new_file_at_once_all_get_in(where: str) -> None:
+    children = [start("contract.log_writer", where, f"p{n}", n, 5) for n in range(6)]
     for child in children:
         tell(child, "go")
     for child in children:
         finish(child)
 
 
-def test_writing_processes_share_one_dense_order_and_keep_their_own(tmp_path: Path) -> None:
+def test_writing_processes_share_one_dense_order_and_keep_their_own(where: str) -> None:
     names = [f"p{n}" for n in range(4)]
-    children = [start("contract.log_writer", tmp_path / "log.db", name, n, 60) for n, name in enumerate(names)]
+    children = [start("contract.log_writer", where, name, n, 60) for n, name in enumerate(names)]
     for child in children:
         hear(child)
         tell(child, "go")
@@ -33,9 +54,8 @@ def test_writing_processes_share_one_dense_order_and_keep_their_own(tmp_path: Pa
         name: [tuple(map(int, line.split())) for line in finish(c)[0].splitlines()]
         for name, c in zip(names, children, strict=True)
     }
-    store = SqliteEventStore(tmp_path / "log.db")
-    events = list(iterate(store))
-    store.close()
+    with log_at(where) as store:
+        events = list(iterate(store))
 
     assert [r.position for r in events] == list(range(1, len(events) + 1))
     assert sorted(p for lines in told.values() for _, p in lines) == [r.position for r in events]
@@ -51,11 +71,28 @@ def test_writing_processes_share_one_dense_order_and_keep_their_own(tmp_path: Pa
     assert all(versions == list(range(1, len(versions) + 1)) for versions in by_stream.values())
 
 
-def test_nothing_acknowledged_is_lost_or_doubled_when_writers_are_killed(tmp_path: Path) -> None:
+def test_a_reader_that_follows_several_writers_sees_every_position_in_order_and_no_gap(where: str) -> None:
+    children = [start("contract.log_writer", where, f"p{n}", n, 60) for n in range(3)]
+    for child in children:
+        hear(child)
+        tell(child, "go")
+    seen = [0]
+    with log_at(where) as store:
+        while any(child.poll() is None for child in children) or store.head() > seen[-1]:
+            store.wait(seen[-1], 0.05)
+            seen += [r.position for r in store.read(seen[-1])]
+    for child in children:
+        finish(child)
+
+    assert seen == list(range(len(seen)))
+    assert len(seen) > 3 * 60
+
+
+def test_nothing_acknowledged_is_lost_or_doubled_when_writers_are_killed(where: str) -> None:
     chance = random.Random(7)
     acknowledged: dict[bytes, int] = {}
     for turn in range(10):
-        children = [start("contract.log_writer", tmp_path / "log.db", f"t{turn}p{n}", n, 10_000) for n in range(2)]
+        children = [start("contract.log_writer", where, f"t{turn}p{n}", n, 10_000) for n in range(2)]
         for child in children:
             hear(child)
             tell(child, "go")
@@ -66,11 +103,10 @@ def test_nothing_acknowledged_is_lost_or_doubled_when_writers_are_killed(tmp_pat
             for line in out.rpartition("\n")[0].splitlines():
                 number, position = line.split()
                 acknowledged[f'{{"name":"t{turn}p{n}-{number}"}}'.encode()] = int(position)
-    store = SqliteEventStore(tmp_path / "log.db")
-    events = list(iterate(store))
-    ids = [r.draft.id for r in events]
-    found = store.find(ids)
-    store.close()
+    with log_at(where) as store:
+        events = list(iterate(store))
+        ids = [r.draft.id for r in events]
+        found = store.find(ids)
 
     assert [r.position for r in events] == list(range(1, len(events) + 1))
     assert len(set(ids)) == len(ids)

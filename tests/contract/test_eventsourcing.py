@@ -2,6 +2,8 @@
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import TestCase
@@ -14,6 +16,7 @@ pytest.importorskip("eventsourcing")
 from eventsourcing.persistence import IntegrityError, OperationalError, ProgrammingError, StoredEvent, Tracking
 from eventsourcing.tests import persistence as shipped
 
+from mlife.adapters.events_postgres import PostgresEventStore
 from mlife.adapters.events_sqlite import SqliteEventStore
 from mlife.adapters.eventsourcing_recorder import (
     Factory,
@@ -22,14 +25,17 @@ from mlife.adapters.eventsourcing_recorder import (
     LogProcessRecorder,
     LogTrackingRecorder,
 )
+from mlife.adapters.postgres import Postgres
 from mlife.adapters.views_sqlite import SqliteViews
-from mlife.core.ports import Append, iterate
+from mlife.core.ports import Append, EventStore, iterate
 from tests.contract.drafts import draft
 from tests.toys import only_toys, toys
 
 
-class OnOurLog(TestCase):
+class OnSqlite(TestCase):
     """A new log for each of the library's tests."""
+
+    store: EventStore
 
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
@@ -38,53 +44,67 @@ class OnOurLog(TestCase):
         self.addCleanup(self.store.close)
 
 
-class TestOurAggregateRecorder(OnOurLog, shipped.AggregateRecorderTestCase):
-    def create_recorder(self) -> LogAggregateRecorder:
-        return LogAggregateRecorder(self.store)
+class OnPostgres(TestCase):
+    """A new schema for each of the library's tests."""
+
+    store: EventStore
+
+    @pytest.fixture(autouse=True)
+    def schema(self, postgres_url: str) -> None:
+        self.url = postgres_url
+
+    def setUp(self) -> None:
+        postgres = Postgres(self.url)
+        self.addCleanup(postgres.close)
+        self.store = PostgresEventStore(postgres)
+        self.addCleanup(self.store.close)
 
 
-class TestOurSnapshotRecorder(OnOurLog, shipped.AggregateRecorderTestCase):
-    def create_recorder(self) -> LogAggregateRecorder:
-        return LogAggregateRecorder(self.store, "app", "snapshots")
+SUITES = {
+    "AggregateRecorder": (shipped.AggregateRecorderTestCase, LogAggregateRecorder),
+    "SnapshotRecorder": (shipped.AggregateRecorderTestCase, partial(LogAggregateRecorder, purpose="snapshots")),
+    "ApplicationRecorder": (shipped.ApplicationRecorderTestCase, LogApplicationRecorder),
+    "TrackingRecorder": (shipped.TrackingRecorderTestCase, LogTrackingRecorder),
+    "ProcessRecorder": (shipped.ProcessRecorderTestCase, LogProcessRecorder),
+    "NotificationOrder": (shipped.NonInterleavingNotificationIDsBaseCase, LogApplicationRecorder),
+}
+"""Which of the library's suites each recorder of ours must pass, on either log."""
 
-
-class TestOurApplicationRecorder(OnOurLog, shipped.ApplicationRecorderTestCase[LogApplicationRecorder]):
-    def create_recorder(self) -> LogApplicationRecorder:
-        return LogApplicationRecorder(self.store)
-
-
-class TestOurTrackingRecorder(OnOurLog, shipped.TrackingRecorderTestCase):
-    def create_recorder(self) -> LogTrackingRecorder:
-        return LogTrackingRecorder(self.store)
-
-
-class TestOurProcessRecorder(OnOurLog, shipped.ProcessRecorderTestCase):
-    def create_recorder(self) -> LogProcessRecorder:
-        return LogProcessRecorder(self.store)
-
-
-class TestOurNotificationOrder(OnOurLog, shipped.NonInterleavingNotificationIDsBaseCase):
-    insert_num = 300
-
-    def create_recorder(self) -> LogApplicationRecorder:
-        return LogApplicationRecorder(self.store)
+for name, (suite, recorder_class) in SUITES.items():
+    for place in (OnSqlite, OnPostgres):
+        globals()[f"Test{name}{place.__name__}"] = type(
+            f"Test{name}{place.__name__}",
+            (place, suite),
+            {"create_recorder": lambda self, make=recorder_class: make(self.store), "insert_num": 300},
+        )
 
 
 # --- what the shipped suites do not ask ---
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteEventStore]:
-    opened = SqliteEventStore(tmp_path / "log.db")
-    yield opened
-    opened.close()
+def sqlite_store(tmp_path: Path) -> Iterator[SqliteEventStore]:
+    with closing(SqliteEventStore(tmp_path / "log.db")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def postgres_store(postgres_url: str) -> Iterator[PostgresEventStore]:
+    with closing(Postgres(postgres_url)) as postgres, closing(PostgresEventStore(postgres)) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest) -> EventStore:
+    """An empty log."""
+    return request.getfixturevalue(f"{request.param}_store")
 
 
 def stored(originator: Any, version: int, state: bytes = b"{}") -> StoredEvent:
     return StoredEvent(originator, version, "topic", state)
 
 
-def test_a_batch_with_one_taken_version_writes_nothing(store: SqliteEventStore) -> None:
+def test_a_batch_with_one_taken_version_writes_nothing(store: EventStore) -> None:
     recorder = LogApplicationRecorder(store)
     a, b = uuid4(), uuid4()
     recorder.insert_events([stored(a, 1)])
@@ -95,7 +115,7 @@ def test_a_batch_with_one_taken_version_writes_nothing(store: SqliteEventStore) 
     assert store.head() == 1
 
 
-def test_ids_states_and_versions_of_every_kind_come_back_as_they_were(store: SqliteEventStore) -> None:
+def test_ids_states_and_versions_of_every_kind_come_back_as_they_were(store: EventStore) -> None:
     recorder = LogApplicationRecorder(store)
     written = [
         stored(uuid4(), 1, b'{"name":"\xc3\xa4"}'),
@@ -108,7 +128,7 @@ def test_ids_states_and_versions_of_every_kind_come_back_as_they_were(store: Sql
         assert (notification.originator_id, notification.state) == (event.originator_id, event.state)
 
 
-def test_events_of_mlife_and_of_other_applications_stand_between_and_are_not_seen(store: SqliteEventStore) -> None:
+def test_events_of_mlife_and_of_other_applications_stand_between_and_are_not_seen(store: EventStore) -> None:
     ours, theirs = LogApplicationRecorder(store, "ours"), LogApplicationRecorder(store, "theirs")
     shared = uuid4()
     ours.insert_events([stored(shared, 1)])
@@ -123,7 +143,7 @@ def test_events_of_mlife_and_of_other_applications_stand_between_and_are_not_see
     assert {r.stream for r in iterate(store)} == {"toy/1", f"es/{shared}"}
 
 
-def test_a_subscription_goes_on_with_what_comes_and_ends_when_it_is_stopped(store: SqliteEventStore) -> None:
+def test_a_subscription_goes_on_with_what_comes_and_ends_when_it_is_stopped(store: EventStore) -> None:
     recorder = LogApplicationRecorder(store)
     recorder.insert_events([stored("a", n) for n in (1, 2, 3)])
     with recorder.subscribe(gt=1) as subscription:
@@ -135,7 +155,7 @@ def test_a_subscription_goes_on_with_what_comes_and_ends_when_it_is_stopped(stor
         assert list(subscription) == []
 
 
-def test_of_two_processes_that_move_one_checkpoint_one_is_refused_with_its_events(store: SqliteEventStore) -> None:
+def test_of_two_processes_that_move_one_checkpoint_one_is_refused_with_its_events(store: EventStore) -> None:
     first, second = (LogProcessRecorder(store, "app") for _ in range(2))
     first.insert_events([stored("a", 1)], tracking=Tracking("upstream", 5))
     with pytest.raises(IntegrityError, match="upstream is at 5 already"):
@@ -145,7 +165,7 @@ def test_of_two_processes_that_move_one_checkpoint_one_is_refused_with_its_event
     assert second.max_tracking_id("upstream") == 5
 
 
-def test_checkpoints_of_mlife_s_own_projections_can_be_waited_for(store: SqliteEventStore, tmp_path: Path) -> None:
+def test_checkpoints_of_mlife_s_own_projections_can_be_waited_for(store: EventStore, tmp_path: Path) -> None:
     with only_toys():
         views = SqliteViews(tmp_path / "views.db")
         recorder = LogTrackingRecorder(store, views)

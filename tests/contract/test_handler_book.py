@@ -1,25 +1,40 @@
 """What every handler book must do; an adapter joins by its name and its fixture."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
+from mlife.adapters.handlers_postgres import PostgresHandlerBook
 from mlife.adapters.handlers_sqlite import SqliteHandlerBook
+from mlife.adapters.postgres import Postgres
 from mlife.core.handler import DeadLetter, HandlerBook
 
 
 @pytest.fixture
-def sqlite_book(tmp_path: Path) -> Iterator[SqliteHandlerBook]:
-    made = SqliteHandlerBook(tmp_path / "handlers.db")
-    yield made
-    made.close()
+def sqlite_opener(tmp_path: Path) -> Iterator[Callable[[], HandlerBook]]:
+    with ExitStack() as opened:
+        yield lambda: opened.enter_context(closing(SqliteHandlerBook(tmp_path / "handlers.db")))
 
 
-@pytest.fixture(params=["sqlite"])
-def book(request: pytest.FixtureRequest) -> HandlerBook:
+@pytest.fixture
+def postgres_opener(postgres_url: str) -> Iterator[Callable[[], HandlerBook]]:
+    with ExitStack() as opened:
+        yield lambda: PostgresHandlerBook(opened.enter_context(closing(Postgres(postgres_url))))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def another(request: pytest.FixtureRequest) -> Callable[[], HandlerBook]:
+    """Opens the same book once more, as another process does."""
+    return request.getfixturevalue(f"{request.param}_opener")
+
+
+@pytest.fixture
+def book(another: Callable[[], HandlerBook]) -> HandlerBook:
     """An empty handler book."""
-    return request.getfixturevalue(f"{request.param}_book")
+    return another()
 
 
 def failed(position: int, key: str = "bc-1", handler: str = "h") -> DeadLetter:
@@ -35,6 +50,14 @@ def test_checkpoints_are_kept_for_each_handler(book: HandlerBook) -> None:
     book.move({"h": 4, "g": 2})
     book.move({"h": 9})
     assert book.positions() == {"h": 9, "g": 2}
+
+
+def test_a_checkpoint_never_moves_backwards_when_one_of_two_processes_is_late(book: HandlerBook) -> None:
+    book.move({"h": 9, "g": 2})
+    book.attempt("h", 10)
+    book.move({"h": 4, "g": 3})
+    assert book.positions() == {"h": 9, "g": 3}
+    assert book.attempt("h", 10) == 2
 
 
 def test_attempts_are_counted_until_the_fact_is_behind_the_checkpoint(book: HandlerBook) -> None:
@@ -107,10 +130,32 @@ def test_what_waits_for_a_letter_that_is_gone_is_due(book: HandlerBook) -> None:
     assert book.parked_keys("h") == {"bc-2"}
 
 
-def test_all_of_it_outlives_the_process(book: HandlerBook, tmp_path: Path) -> None:
+def test_all_of_it_outlives_the_process(book: HandlerBook, another: Callable[[], HandlerBook]) -> None:
     book.move({"h": 4})
     book.park(failed(5))
     book.attempt("h", 7)
-    again = SqliteHandlerBook(tmp_path / "handlers.db")
+    again = another()
     assert (again.positions(), again.letters(), again.attempt("h", 7)) == ({"h": 4}, [failed(5)], 2)
-    again.close()
+
+
+def test_processes_that_write_at_once_count_and_park_every_time(
+    book: HandlerBook, another: Callable[[], HandlerBook]
+) -> None:
+    books = [book, another(), another()]
+    together = threading.Barrier(len(books))
+
+    def work(n: int) -> None:
+        together.wait()
+        for position in range(1, 31):
+            books[n].attempt("h", 100)
+            books[n].move(dict.fromkeys("fgh", position * (n + 1)))
+            books[n].park(failed(200 + position, f"bc-{n}"))
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(len(books))]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert book.attempt("h", 100, 0) == 90
+    assert book.positions() == {"f": 90, "g": 90, "h": 90}
+    assert len(book.letters()) == 30

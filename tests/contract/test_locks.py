@@ -3,11 +3,15 @@
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from mlife.adapters.locks_flock import FlockLocks
+from mlife.adapters.locks_postgres import PostgresLocks
+from mlife.adapters.postgres import Postgres
 from mlife.core.errors import HomeUnusable
 from mlife.core.ports import Locks
 from tests.processes import hear, start
@@ -18,7 +22,14 @@ def flock_locks(tmp_path: Path) -> FlockLocks:
     return FlockLocks(tmp_path / "home")
 
 
-@pytest.fixture(params=["flock"])
+@pytest.fixture
+def postgres_locks(postgres_url: str) -> Iterator[PostgresLocks]:
+    postgres = Postgres(postgres_url)
+    yield PostgresLocks(postgres)
+    postgres.close()
+
+
+@pytest.fixture(params=["flock", "postgres"])
 def locks(request: pytest.FixtureRequest) -> Locks:
     """Locks that nobody holds."""
     return request.getfixturevalue(f"{request.param}_locks")
@@ -105,14 +116,40 @@ def test_an_error_inside_the_block_lets_go(locks: Locks) -> None:
     assert not locks.is_held("runner")
 
 
-def test_the_holders_death_lets_go_at_once(flock_locks: FlockLocks, tmp_path: Path) -> None:
-    child = start("contract.test_locks", tmp_path / "home")
+@pytest.mark.parametrize("kind", ["flock", "postgres"])
+def test_the_holders_death_lets_go_at_once(kind: str, request: pytest.FixtureRequest) -> None:
+    locks = request.getfixturevalue(f"{kind}_locks")
+    where = request.getfixturevalue("tmp_path") / "home" if kind == "flock" else request.getfixturevalue("postgres_url")
+    child = start("contract.test_locks", kind, where)
     assert hear(child) == "held"
-    assert flock_locks.is_held("runner")
+    assert locks.is_held("runner")
     child.kill()
     child.communicate()
-    with flock_locks.hold("runner", timeout=1.0) as held:
+    with locks.hold("runner", timeout=1.0) as held:
         assert held
+
+
+def test_a_name_of_one_schema_is_not_held_in_another(postgres_locks: PostgresLocks, postgres_url: str) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as db:
+        (schema,) = db.execute("SELECT current_schema()").fetchone()
+        db.execute(f"CREATE SCHEMA {schema}_other")
+        other = Postgres(postgres_url.replace(schema, f"{schema}_other"))
+        with postgres_locks.hold("runner"), PostgresLocks(other).hold("runner") as held:
+            assert held
+        other.close()
+        db.execute(f"DROP SCHEMA {schema}_other")
+
+
+def test_a_holder_whose_connection_was_ended_is_told_of_it_and_others_may_hold(
+    postgres_locks: PostgresLocks, postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as db, postgres_locks.hold("runner") as held:
+        assert held
+        low = postgres_locks._number("runner") & 0xFFFFFFFF
+        db.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE objid = %s", (low,))
+        with postgres_locks.hold("runner", timeout=5) as another:
+            assert another
+    assert "the lock 'runner' was lost" in caplog.text
 
 
 def test_a_folder_that_can_not_be_written_is_said_in_one_sentence(tmp_path: Path) -> None:
@@ -125,7 +162,8 @@ def test_a_folder_that_can_not_be_written_is_said_in_one_sentence(tmp_path: Path
 
 
 if __name__ == "__main__":
-    with FlockLocks(Path(sys.argv[1])).hold("runner"):
+    held_here = FlockLocks(Path(sys.argv[2])) if sys.argv[1] == "flock" else PostgresLocks(Postgres(sys.argv[2]))
+    with held_here.hold("runner"):
         sys.stdout.write("held\n")
         sys.stdout.flush()
         time.sleep(60)
