@@ -21,6 +21,7 @@ from mlife.badcases.fingerprint import Groupings
 from mlife.badcases.reading import Reader, items_of, unwrapped
 from mlife.badcases.refusal import Unfit
 from mlife.badcases.report import canonical, check, check_traffic
+from mlife.core import metrics
 from mlife.core.errors import Refusal
 from mlife.core.events import Draft, Event, Recorded, to_micros, uuid5_bytes
 from mlife.core.ports import Append, Clock, EventStore, Pending, SystemClock
@@ -248,7 +249,11 @@ class Sending:
         if self._chunk.drafts:
             self._submit()
         self._collect()
-        return self._answer
+        answer = self._answer
+        refused = len(answer.refused) + answer.refused_more
+        for became, count in (("accepted", answer.accepted), ("known", answer.known), ("refused", refused)):
+            metrics.intake.add(became, count=count)
+        return answer
 
     def _submit(self) -> None:
         """Hand the chunk to the log, after the one before is durable."""
