@@ -87,8 +87,12 @@ class Postgres:
         self._size = size
         self._closed = threading.Event()
         self.schema = ""
-        with self.lent() as db:
-            self.schema = self._looked_at(db)
+        try:
+            with self.lent() as db:
+                self.schema = self._looked_at(db)
+        except BaseException:
+            self.close()
+            raise
 
     def _completed(self, url: str) -> dict[str, Any]:
         try:

@@ -9,7 +9,7 @@ from typing import Final
 
 import psycopg
 
-from mlife.core.errors import HomeUnusable, Invalid, Misconfigured, MLifeError, Unavailable, in_a_line, without_secrets
+from mlife.core.errors import HomeUnusable, Misconfigured, MLifeError, Unavailable, in_a_line, without_secrets
 
 KEPT: Final = "what was acknowledged is kept"
 
@@ -71,8 +71,6 @@ def translated(shown: str) -> Iterator[None]:
         if said is None:
             raise
         raise said from fault
-    except OverflowError as fault:
-        raise Invalid("a number that was asked for has more than 64 bits", remedy="ask for a smaller one") from fault
 
 
 def explained(shown: str, fault: psycopg.Error) -> MLifeError | None:
