@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from infra.local.server import Missing
+from infra.local.server import Broken, Missing
 
 
 def cache() -> Path:
@@ -72,7 +72,7 @@ def run(*words: str | Path, cwd: Path | None = None, **environment: str) -> str:
     What the command *words* printed.
 
     Raises:
-        Missing: it failed; the message holds the end of what it said.
+        Broken: it failed; the message holds the end of what it said, and not the words, which may be secret.
     """
     done = subprocess.run(
         [str(word) for word in words],
@@ -85,8 +85,6 @@ def run(*words: str | Path, cwd: Path | None = None, **environment: str) -> str:
         check=False,
     )
     if done.returncode:
-        raise Missing(
-            f"`{' '.join(str(word) for word in words)}` ended with {done.returncode}:\n{done.stdout[-3000:]}",
-            remedy="mend what it says, then run `make components` again",
-        )
+        said = done.stdout[-3000:].strip()
+        raise Broken(f"{words[0]} ended with {done.returncode}", remedy=f"it said:\n{said}")
     return done.stdout

@@ -1,23 +1,25 @@
 """Kafka in KRaft mode, from Maven: one broker, or three with replication."""
 
 import secrets
+import shutil
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 from urllib.parse import quote
 
-from infra.local.cache import found, made_once, program, run
+from infra.local.cache import cache, found, made_once, program, run
 from infra.local.certificates import Certificates
 from infra.local.server import LOOPBACK, Port, Server, listening
 
 VERSION = "4.4.0"
 LOGGER = "2.25.5"  # of log4j-slf4j-impl: without it the broker says nothing
 CACHE = f"kafka-{VERSION}-{LOGGER}"
+CLASSES = f"{CACHE}-classes"
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 USER = "mlife"
 Sasl = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
@@ -51,29 +53,28 @@ MEMORY = ["-Xms128m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
 
 
 def prepare() -> Path:
-    """Download Kafka, and archive its classes, which halves every later start; the folder."""
-    return made_once(CACHE, _make)
+    """Download Kafka, and archive its classes, which halves every later start; the folder of the jars."""
+    folder = made_once(CACHE, _download)
+    made_once(CLASSES, _archive)  # the archive names the jars by their paths, so that they must be in their place first
+    return folder
 
 
-def _make(folder: Path) -> None:
-    java = program("java", "as root on Debian: apt-get install default-jre-headless")
+def _download(folder: Path) -> None:
     maven = program("mvn", "as root on Debian: apt-get install maven")
     folder.mkdir()
-    (folder / "pom.xml").write_text(POM.format(kafka=VERSION, logger=LOGGER))
+    pom = folder / "pom.xml"
+    pom.write_text(POM.format(kafka=VERSION, logger=LOGGER))
     (folder / "log4j2.properties").write_text(LOGGING)
-    run(
-        maven,
-        "-B",
-        "-q",
-        "-C",
-        "-f",
-        folder / "pom.xml",
-        COPY,
-        f"-DoutputDirectory={folder / 'libs'}",
-        "-DincludeScope=runtime",
-    )
-    archive = f"-XX:ArchiveClassesAtExit={folder / 'classes.jsa'}"
-    run(java, archive, "-cp", f"{folder / 'libs'}/*", "kafka.tools.StorageTool", "random-uuid")
+    run(maven, "-B", "-q", "-C", "-f", pom, COPY, f"-DoutputDirectory={folder / 'libs'}", "-DincludeScope=runtime")
+
+
+def _archive(folder: Path) -> None:
+    """The classes of a broker's whole life."""
+    folder.mkdir()
+    broker = Kafka(folder / "broker", java_options=[f"-XX:ArchiveClassesAtExit={folder / 'classes.jsa'}"])
+    broker.start()
+    broker.stop()
+    shutil.rmtree(broker.folder)
 
 
 class Kafka(Server):
@@ -84,7 +85,8 @@ class Kafka(Server):
         folder: where its data is.
         tls: certificates to serve with; clients without TLS are refused then.
         sasl: the mechanism by which clients must name themselves.
-        number, voters: of a broker among several; `KafkaTrio` sets them.
+        java_options: further words for the JVM.
+        number, voters, controller, cluster: of a broker among several; `KafkaTrio` sets them.
     """
 
     name = "kafka"
@@ -95,24 +97,18 @@ class Kafka(Server):
         *,
         tls: Certificates | None = None,
         sasl: Sasl | None = None,
+        java_options: Sequence[str] = (),
         number: int = 1,
-        voters: "tuple[tuple[int, int], ...]" = (),
+        voters: tuple[tuple[int, int], ...] = (),
         controller: Port | None = None,
+        cluster: str = "",
     ) -> None:
         super().__init__(folder)
-        self._number, self._tls, self._sasl = number, tls, sasl
+        self._number, self._tls, self._sasl, self._java_options = number, tls, sasl, java_options
         self._port, self._controller = Port(), controller or Port()
         self._voters = voters or ((number, self._controller.number),)
         self._secret = self._kept("password", lambda: secrets.token_urlsafe(12))
-        self._cluster = "" if voters else self._kept("cluster", _cluster_id)
-
-    def _kept(self, name: str, make: "Callable[[], str]") -> str:
-        """A text that is made once, and kept beside the data."""
-        file = self.folder / name
-        if not file.exists():
-            file.touch(mode=0o600)
-            file.write_text(make())
-        return file.read_text()
+        self._cluster = self._kept("cluster", lambda: cluster or _cluster_id())
 
     @property
     def port(self) -> int:
@@ -173,6 +169,7 @@ class Kafka(Server):
             "broker.session.timeout.ms": "3000",  # a broker that was killed may come back that soon
             "broker.heartbeat.interval.ms": "500",
             "log.cleaner.dedupe.buffer.size": "2097152",
+            "log.segment.delete.delay.ms": "1000",
             **self._encryption(),
             **self._names(),
         }
@@ -204,20 +201,29 @@ class Kafka(Server):
         }
 
     def _launch(self) -> "subprocess.Popen[bytes]":
-        kafka = found(CACHE)
-        java = program("java", "as root on Debian: apt-get install default-jre-headless")
         properties = self.folder / "server.properties"
         properties.touch(mode=0o600)
         properties.write_text("".join(f"{name}={value}\n" for name, value in self._properties().items()))
-        shared = f"-XX:SharedArchiveFile={kafka / 'classes.jsa'}"
-        base = [java, *MEMORY, shared, "-Xshare:auto", f"-Dlog4j2.configurationFile={kafka / 'log4j2.properties'}"]
-        path = ["-cp", f"{kafka / 'libs'}/*"]
         if not (self.folder / "data" / "meta.properties").exists():
-            scram = f"{self._sasl}=[name={USER},password={self._secret}]"
-            more = ["--add-scram", scram] if self._sasl and self._sasl != "PLAIN" else []
-            run(*base, *path, "kafka.tools.StorageTool", "format", "-t", self._cluster, "-c", properties, *more)
+            self._format(properties)
         self._begun = self.log.stat().st_size if self.log.exists() else 0
-        return self._spawn([*base, *path, "kafka.Kafka", properties])
+        return self._spawn([*self._java(*self._java_options), "kafka.Kafka", properties])
+
+    def _format(self, properties: Path) -> None:
+        """Make the folder of the data, with the one user where the mechanism keeps users there."""
+        scram = self._sasl and self._sasl != "PLAIN"
+        user = [f"--add-scram={self._sasl}=[name={USER},password={self._secret}]"] if scram else []
+        words = ["format", f"--cluster-id={self._cluster}", f"--config={properties}", *user]
+        run(*self._java(), "kafka.tools.StorageTool", *words)
+
+    @staticmethod
+    def _java(*options: str) -> list[str | Path]:
+        """The command line up to the class that is to run."""
+        kafka, classes = found(CACHE), cache() / CLASSES / "classes.jsa"
+        archive = [] if options else [f"-XX:SharedArchiveFile={classes}", "-Xshare:auto"]
+        logging = f"-Dlog4j2.configurationFile={kafka / 'log4j2.properties'}"
+        java = program("java", "as root on Debian: apt-get install default-jre-headless")
+        return [java, *MEMORY, *archive, *options, logging, "-cp", f"{kafka / 'libs'}/*"]
 
     def _ready(self) -> bool:
         """It says so in its log, and listens."""
@@ -240,13 +246,11 @@ class KafkaTrio:
     def __init__(self, folder: Path) -> None:
         controllers = [Port() for _ in range(3)]
         voters = tuple((n, port.number) for n, port in enumerate(controllers, start=1))
+        cluster = _cluster_id()
         self.brokers = [
-            Kafka(folder / f"broker-{n}", number=n, voters=voters, controller=port)
+            Kafka(folder / f"broker-{n}", number=n, voters=voters, controller=port, cluster=cluster)
             for n, port in enumerate(controllers, start=1)
         ]
-        cluster = _cluster_id()
-        for broker in self.brokers:
-            broker._cluster = broker._kept("cluster", lambda: cluster)  # noqa: SLF001 - three brokers of one cluster
 
     @property
     def url(self) -> str:
@@ -261,7 +265,11 @@ class KafkaTrio:
         return self
 
     def stop(self) -> None:
-        """Stop all of them; the last ones can't wait for a quorum that is gone, and are killed."""
+        """End all of them: the last two can't end in order, since they would wait for a majority that is gone."""
+        self.kill()
+
+    def kill(self) -> None:
+        """End all of them at once, as a power cut would."""
         for broker in self.brokers:
             broker.kill()
 

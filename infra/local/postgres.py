@@ -87,16 +87,8 @@ class Postgres(Server):
         self._programs = debian_programs() if tls else wheel_programs()
         self._data, self._port, self._tls = folder / "data", Port(), tls
         self._settings = SETTINGS | ({} if fsync else HASTY) | (settings or {})
-        self._password = self._secret()
+        self._password = self._kept("password", lambda: secrets.token_urlsafe(12))
         self._user = unprivileged()
-
-    def _secret(self) -> str:
-        """The owner's password: made once, kept beside the data."""
-        file = self.folder / "password"
-        if not file.exists():
-            file.touch(mode=0o600)
-            file.write_text(secrets.token_urlsafe(12))
-        return file.read_text()
 
     @property
     def port(self) -> int:
@@ -118,7 +110,8 @@ class Postgres(Server):
         self._data.mkdir(mode=0o700)
         if self._user:
             os.chown(self._data, pwd.getpwnam(self._user).pw_uid, pwd.getpwnam(self._user).pw_gid)
-        command = [self._programs / "initdb", "-D", self._data, "-U", USER, f"--pwfile={self.folder / 'password'}"]
+        initdb, password = self._programs / "initdb", self.folder / "password"
+        command: list[str | Path] = [initdb, "-D", self._data, "-U", USER, f"--pwfile={password}"]
         choices = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
         made = subprocess.run(
             leashed([*command, *choices], self._user), cwd=self.folder, capture_output=True, text=True, check=False
@@ -129,7 +122,14 @@ class Postgres(Server):
 
     def _make_database(self) -> None:
         """The empty cluster is given its database by a server without network, for this one statement."""
-        command = [self._programs / "postgres", "--single", "-D", self._data, "-cfsync=off", "postgres"]
+        command: list[str | Path] = [
+            self._programs / "postgres",
+            "--single",
+            "-D",
+            self._data,
+            "-cfsync=off",
+            "postgres",
+        ]
         made = subprocess.run(
             leashed(command, self._user),
             cwd=self.folder,

@@ -1,7 +1,9 @@
 """S3 servers, built from Go modules: versitygw over a folder, and MinIO."""
 
 import secrets
+import ssl
 import subprocess
+import urllib.request
 from pathlib import Path
 from urllib.parse import quote
 
@@ -47,11 +49,7 @@ class S3(Server):
         self._port, self._tls = Port(), tls
         self.data = folder / "data"
         self.data.mkdir(exist_ok=True)
-        file = folder / "secret"
-        if not file.exists():
-            file.touch(mode=0o600)
-            file.write_text(secrets.token_urlsafe(24))
-        self._secret = file.read_text()
+        self._secret = self._kept("secret", lambda: secrets.token_urlsafe(24))
 
     @property
     def address(self) -> str:
@@ -85,7 +83,7 @@ class VersityGateway(S3):
     def _launch(self) -> "subprocess.Popen[bytes]":
         versions = self.folder / "versions"
         versions.mkdir(exist_ok=True)
-        encryption = ["--cert", self._tls.certificate, "--key", self._tls.key] if self._tls else []
+        encryption: list[str | Path] = ["--cert", self._tls.certificate, "--key", self._tls.key] if self._tls else []
         return self._spawn(
             [self._program(), "--port", self.address, *encryption, "posix", "--versioning-dir", versions, self.data],
             ROOT_ACCESS_KEY=KEY,
@@ -105,7 +103,7 @@ class Minio(S3):
             certificates.mkdir(exist_ok=True)
             (certificates / "public.crt").write_bytes(self._tls.certificate.read_bytes())
             (certificates / "private.key").write_bytes(self._tls.key.read_bytes())
-        encryption = ["--certs-dir", certificates] if self._tls else []
+        encryption: list[str | Path] = ["--certs-dir", certificates] if self._tls else []
         return self._spawn(
             [self._program(), "server", self.data, "--address", self.address, "--quiet", *encryption],
             MINIO_ROOT_USER=KEY,
@@ -113,3 +111,15 @@ class Minio(S3):
             MINIO_BROWSER="off",
             MINIO_UPDATE="off",
         )
+
+    def _ready(self) -> bool:
+        """It listens before it serves."""
+        if not super()._ready():
+            return False
+        trust = ssl.create_default_context(cafile=str(self._tls.ca)) if self._tls else None
+        address = f"{'https' if self._tls else 'http'}://{self.address}/minio/health/ready"
+        try:
+            with urllib.request.urlopen(address, timeout=5, context=trust):
+                return True
+        except OSError:
+            return False

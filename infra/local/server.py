@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
@@ -142,6 +142,14 @@ class Server(ABC):
         self.stop()
 
     _polite = signal.SIGTERM
+
+    def _kept(self, name: str, make: Callable[[], str]) -> str:
+        """A text, such as a password, that is made once and kept beside the data."""
+        file = self.folder / name
+        if not file.exists():
+            file.touch(mode=0o600)
+            file.write_text(make())
+        return file.read_text()
 
     @abstractmethod
     def _launch(self) -> subprocess.Popen[bytes]:
