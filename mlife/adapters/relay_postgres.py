@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC
 from typing import Final
+
+import psycopg
 
 from mlife.adapters.postgres import Connection, Postgres, translated
 from mlife.core.errors import Refused, Unavailable
@@ -53,7 +55,9 @@ class PostgresRelayBook:
                 row = db.execute("SELECT pg_try_advisory_lock(%s)", (self._lock,)).fetchone()
             yield _Lead(db, self._postgres.shown) if row is not None and row[0] else None
         finally:
-            db.close()  # and the server lets go of the lock
+            with suppress(psycopg.Error):  # a server that notices the end of the connection does it too, but later
+                db.execute("SELECT pg_advisory_unlock_all()")
+            db.close()
 
     def published(self) -> Published:
         """See `RelayBook.published`."""
