@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from mlife.audit.views import PREFIXES, Line, counted, in_words, positions
-from mlife.core.errors import Invalid, NotFound, Refusal, shortened
+from mlife.core.errors import Invalid, NotFound, Refusal, Unavailable, shortened
 from mlife.core.events import Event, Recorded, registry
 from mlife.core.handler import Ports, handlers
 from mlife.core.names import event_type
@@ -40,6 +40,8 @@ STREAMED = 500
 """Events that a stream reads at once."""
 BREATH = 0.05
 """Seconds between a stream's looks while events come all the time."""
+REST = 1.0
+"""Seconds between a stream's looks while the log can't be read."""
 
 
 def stored(ports: Ports, wanted: list[int]) -> list[Recorded[Event]]:
@@ -152,7 +154,12 @@ async def _stream(request: Request, ports: Ports, types: list[str]) -> Response:
             if head <= after:
                 yield b": still here\n\n"
                 continue
-            found = await run_in_threadpool(ports.store.read, after, STREAMED, types=types)
+            try:
+                found = await run_in_threadpool(ports.store.read, after, STREAMED, types=types)
+            except Unavailable:  # whoever listens is not sent away: the stream goes on when the log is back
+                yield b": the log is away\n\n"
+                await asyncio.sleep(REST)
+                continue
             for r in found:
                 yield b"id: %d\nevent: %s\ndata: %s\n\n" % (
                     r.position, r.draft.type.encode(), orjson.dumps(r.as_cloud_event())
