@@ -24,14 +24,22 @@ __all__ = [
     "postgres_server",
     "postgres_shared",
     "postgres_url",
+    "pytest_itemcollected",
     "s3_server",
     "s3_shared",
     "s3_url",
 ]
 
 S = TypeVar("S", bound=Server | KafkaTrio)
+SERVERS = {"kafka_broker", "kafka_server", "kafka_trio", "postgres_server", "postgres_shared", "s3_server", "s3_shared"}
 S3 = Minio if os.environ.get("MLIFE_TEST_S3") == "minio" else VersityGateway
 """One S3 server in every run; `make soak` runs the same tests over the other."""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Whatever asks for a server is marked `cluster`: `-m "not cluster"` leaves it out."""
+    if SERVERS & set(getattr(item, "fixturenames", ())):
+        item.add_marker("cluster")
 
 
 def started(make: Callable[[], S]) -> S:
@@ -57,7 +65,11 @@ def components_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_shared(components_folder: Path) -> Iterator[Postgres]:
-    """One server for all tests of this process; a power cut would cost its data, a kill would not."""
+    """
+    One server for all tests of this process; a power cut would cost its data, a kill would not.
+
+    Not to be stopped by a test: `postgres_server` is for that.
+    """
     server = started(lambda: Postgres(components_folder / "postgresql", fsync=False))
     yield server
     server.stop()
@@ -65,7 +77,11 @@ def postgres_shared(components_folder: Path) -> Iterator[Postgres]:
 
 @pytest.fixture
 def postgres_url(postgres_shared: Postgres) -> Iterator[str]:
-    """An empty schema of its own, which is dropped at the end."""
+    """
+    An empty schema of its own, first on the search path, which is dropped at the end.
+
+    A transaction that the test has left open fails the test then.
+    """
     import psycopg
 
     name = f"t{uuid.uuid4().hex[:12]}"
@@ -98,7 +114,7 @@ def kafka_broker(components_folder: Path) -> Iterator[Kafka]:
 
 @pytest.fixture
 def kafka_url(kafka_broker: Kafka) -> str:
-    """The shared broker, with a prefix of the test's own for its topics."""
+    """The shared broker, with a prefix of the test's own for its topics; no topic is made."""
     return f"{kafka_broker.url}?prefix=t{uuid.uuid4().hex[:8]}."
 
 
