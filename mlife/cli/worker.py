@@ -1,4 +1,4 @@
-"""`mlife worker`: processes that do long work beside the server."""
+"""`mlife worker`: processes that work beside the server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 @click.group("worker")
 def command() -> None:
-    """Run training and testing tasks in a process of their own."""
+    """
+    Run what works beside the server in processes of their own.
+
+    `tasks` runs users' code, in both sizes. The others are the cluster size: any number of each, on any machine; they
+    share the work, and the others take over what a killed one did.
+    """
 
 
 @command.command("tasks")
@@ -56,3 +61,44 @@ def tasks(home: Home, once: bool, parallel: int, time_limit: float) -> None:
     else:
         click.echo(f"worker {worker.name} waits for tasks of {home.settings.home}; Ctrl-C ends it")
         worker.run(stop)
+
+
+@command.command("projections")
+@with_home
+def projections(home: Home) -> None:
+    """
+    Fold the log into the query tables.
+
+    Kafka deals the projections out among these workers. While it is away, each goes on with what it has, reading the
+    log from its store.
+
+    \b
+    mlife worker projections
+    """
+    from mlife.runtime.working import work
+
+    talk()
+    work(home, "projections")
+
+
+@command.command("handlers")
+@with_home
+def handlers(home: Home) -> None:
+    """
+    Do what follows from facts: handlers, and timers of moments that have come.
+
+    Kafka deals them out among these workers, as it does with projections. What a handler can't handle is parked; see
+    `mlife deadletter`.
+
+    \b
+    mlife worker handlers
+    """
+    from mlife.runtime.working import work
+
+    talk()
+    work(home, "handlers")
+
+
+def talk() -> None:
+    """Say on standard error what goes on."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")

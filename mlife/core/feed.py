@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Sequence
 
 from mlife.core.events import Event, Recorded
@@ -10,6 +11,9 @@ from mlife.core.ports import EventStore
 
 OFFERED = 20_000
 """Events kept of what a bus has brought; a runner that is further behind reads the store."""
+
+OFFERED_BYTES = 64 << 20
+"""Bytes of stored data kept of it; what comes at once is kept whole."""
 
 
 class Feed:
@@ -24,13 +28,17 @@ class Feed:
         self._store = store
         self._recent: tuple[int, list[Recorded[Event]]] = (-1, [])
         self._offered: list[Recorded[Event]] = []
+        self._sizes: deque[tuple[int, int]] = deque()  # events and bytes of what came together
         self._door = threading.Lock()
+        self.reached = 0
+        """The highest position that the runner has read."""
 
     def after(self, position: int, limit: int) -> list[Recorded[Event]]:
         """A run after *position*; who stands at the start of the last one or inside it shares it, decoded once."""
         start, run = self._recent
         if not start <= position < start + len(run):
             start, run = self._recent = (position, self._brought(position, limit) or self._store.read(position, limit))
+        self.reached = max(self.reached, start + len(run))
         return run[position - start :] if position > start else run
 
     def offer(self, events: Sequence[Recorded[Event]]) -> None:
@@ -43,9 +51,37 @@ class Feed:
             if not fresh:
                 return
             if fresh[0].position != last + 1:
-                self._offered = []
+                self._offered, self._sizes = [], deque()
             self._offered += fresh
-            del self._offered[:-OFFERED]
+            self._sizes.append((len(fresh), sum(len(r.draft.data) for r in fresh)))
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        count, size = (sum(figures) for figures in zip(*self._sizes, strict=True))
+        while len(self._sizes) > 1 and (count > OFFERED or size > OFFERED_BYTES):
+            dropped, bytes_ = self._sizes.popleft()
+            del self._offered[:dropped]
+            count, size = count - dropped, size - bytes_
+
+    @property
+    def offered(self) -> int:
+        """The last position that was offered; 0 before."""
+        with self._door:
+            return self._offered[-1].position if self._offered else 0
+
+    @property
+    def is_full(self) -> bool:
+        """Is half of what may be kept unread? More would push out what is still to be read."""
+        with self._door:
+            unread = self._offered[-1].position - self.reached if self._offered else 0
+            if unread >= OFFERED // 2:
+                return True
+            size = 0
+            for count, bytes_ in reversed(self._sizes):
+                if unread <= 0:
+                    break
+                size, unread = size + bytes_, unread - count
+            return size >= OFFERED_BYTES // 2
 
     def _brought(self, position: int, limit: int) -> list[Recorded[Event]]:
         with self._door:
@@ -60,3 +96,4 @@ class Feed:
         with self._door:
             if self._offered:
                 del self._offered[:-1]  # the last one tells whether the next run continues
+                self._sizes = deque([(1, len(self._offered[0].draft.data))])
