@@ -12,30 +12,21 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
-import io
 import os
 import re
-import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from mlife.core.errors import Corrupt, HomeUnusable, Invalid, NotFound, shortened
-from mlife.core.ports import StoredFile
+from mlife.adapters.blob_sources import Measured, opened
+from mlife.core.errors import Corrupt, HomeUnusable, NotFound, shortened
+from mlife.core.ports import StoredFile, UploadLink
 
-CHUNK = 1 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used up", errno.EFBIG: "the file system's limit"}
 _CLOSED = {errno.EROFS: "it is read-only", errno.EACCES: "permission denied", errno.EPERM: "permission denied"}
-
-
-class TooLarge(Invalid):
-    """A file above the size limit."""
-
-    status = 413
-    title = "File too large"
 
 
 class FolderBlobs:
@@ -76,20 +67,12 @@ class FolderBlobs:
             Invalid: *source* broke off; nothing is kept.
             HomeUnusable: the disk is full or read-only; nothing is kept.
         """
-        if isinstance(source, Path):
-            try:
-                if not stat.S_ISREG(source.stat().st_mode):  # a pipe may never speak, a device never end
-                    raise NotFound(f"{shortened(str(source))} is no file", remedy="name a file, or put a whole folder")
-                with source.open("rb") as opened:
-                    return self.put(opened, limit=limit)
-            except OSError as e:
-                raise NotFound(f"can't read {source}: {e.strerror}", remedy="check the path") from e
-        stream = io.BytesIO(source) if isinstance(source, bytes) else source
         most = self._limit if limit is None else limit
-        try:
-            return self._put(stream, most)
-        except OSError as e:
-            raise self._unusable(e) from e
+        with opened(source) as stream:
+            try:
+                return self._put(stream, most)
+            except OSError as e:
+                raise self._unusable(e) from e
 
     def open(self, sha256: str, *, verify: bool = False) -> BinaryIO:
         """
@@ -135,6 +118,18 @@ class FolderBlobs:
         """Are the bytes there?"""
         return self._name(sha256).is_file()
 
+    def hold(self, sha256: str, at: Path) -> Path:
+        """
+        A local path of the bytes that stays as long as *at* may be needed: the store's own.
+
+        Raises:
+            NotFound: no such file.
+        """
+        name = self._name(sha256)
+        if not name.is_file():
+            raise self._missing(sha256)
+        return name
+
     def size(self, sha256: str) -> int:
         """
         How many bytes there are.
@@ -152,6 +147,20 @@ class FolderBlobs:
         for first in sorted(self._root.glob("[0-9a-f][0-9a-f]")):
             for second in sorted(first.glob("[0-9a-f][0-9a-f]")):
                 yield from sorted(f.name for f in second.iterdir() if _SHA256.fullmatch(f.name))
+
+    # ── links: none, because nobody but this process serves the folder ───────────────────────────
+
+    def download_link(self, sha256: str, *, disposition: str, media_type: str, seconds: int) -> str | None:
+        """None."""
+        return None
+
+    def upload_link(self, *, sha256: str, size: int, seconds: int) -> UploadLink | None:
+        """None."""
+        return None
+
+    def take_upload(self, upload_id: str, *, sha256: str, size: int) -> StoredFile:
+        """Raises NotFound: there was no link."""
+        raise NotFound(f"there is no upload {shortened(upload_id, 40)}", remedy="send the bytes to POST /api/v1/files")
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────
 
@@ -216,24 +225,12 @@ class FolderBlobs:
 
 def _copy(source: BinaryIO, descriptor: int, most: int | None) -> StoredFile:
     """Write *source* to *descriptor*; both digests in the same pass."""
-    sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
-    while chunk := _read(source):
-        size += len(chunk)
-        if most is not None and size > most:
-            raise TooLarge(f"the file has more than {most:,} bytes", remedy="store a smaller file or raise the limit")
-        sha256.update(chunk)
-        md5.update(chunk)
-        left = memoryview(chunk)
+    measured = Measured(source, most)
+    for piece in measured:
+        left = memoryview(piece)
         while left:
             left = left[os.write(descriptor, left) :]
-    return StoredFile(sha256.hexdigest(), md5.hexdigest(), size)
-
-
-def _read(source: BinaryIO) -> bytes:
-    try:
-        return source.read(CHUNK)
-    except OSError as e:
-        raise Invalid(f"the file broke off while it was read: {e.strerror or e}", remedy="send it again") from e
+    return measured.stored
 
 
 def _is_whole(name: Path, stored: StoredFile) -> bool:

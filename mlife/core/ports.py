@@ -112,20 +112,90 @@ class StoredFile:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class UploadLink:
+    """
+    Where a client may put the bytes of one file by itself, once, past this process.
+
+    Args:
+        upload_id: to say afterwards that they are there.
+        url: takes one PUT with exactly *headers* beside what HTTP needs. Whoever has it may put: it is a secret.
+        seconds: how long it is good for.
+    """
+
+    upload_id: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str]
+    seconds: int
+
+
 class Blobs(Protocol):
-    """Immutable files by the SHA-256 of their content."""
+    """
+    Immutable files by the SHA-256 of their content (64 hexadecimal digits).
+
+    What has a place of its own elsewhere may be away: then every method raises `Unavailable` within seconds.
+    """
 
     def put(self, source: bytes | Path | BinaryIO, *, limit: int | None = None) -> StoredFile:
-        """Keep the bytes of *source*, durably, before answering; putting them twice changes nothing."""
+        """
+        Keep the bytes of *source*, durably, before answering; putting them twice changes nothing.
 
-    def open(self, sha256: str) -> BinaryIO:
-        """The bytes, to read. Raises NotFound."""
+        Args:
+            limit: the largest size in bytes.
+
+        Raises:
+            Invalid: *source* is larger than *limit*, or broke off. NotFound: it is a path without a file.
+            HomeUnusable: there is no room.
+        """
+
+    def open(self, sha256: str, *, verify: bool = False) -> BinaryIO:
+        """
+        The bytes, to read and to seek in.
+
+        Args:
+            verify: read them all once before, and compare.
+
+        Raises:
+            NotFound: there are none.
+            Corrupt: they are not what was stored. A store that is elsewhere compares whenever they are read in order.
+        """
 
     def path(self, sha256: str) -> Path | None:
-        """A local path to the bytes if the store has one."""
+        """
+        A local path to the bytes, to read from within the hour; None if the store can't give one. Raises NotFound.
+
+        Where the store is elsewhere it is a copy on this machine, which makes room for others some day: see `hold`.
+        """
+
+    def hold(self, sha256: str, at: Path) -> Path:
+        """
+        A local path to the bytes that is good until *at* is removed; *at* may be made, to hold them. Raises NotFound.
+        """
 
     def has(self, sha256: str) -> bool:
         """Are the bytes there?"""
+
+    def size(self, sha256: str) -> int:
+        """How many bytes there are. Raises NotFound."""
+
+    def download_link(self, sha256: str, *, disposition: str, media_type: str, seconds: int) -> str | None:
+        """
+        A URL from which anybody may get the bytes for *seconds*; None if the store gives none.
+
+        Args:
+            disposition, media_type: headers that they are sent with.
+        """
+
+    def upload_link(self, *, sha256: str, size: int, seconds: int) -> UploadLink | None:
+        """A link for the bytes with this digest and size; None if the store gives none."""
+
+    def take_upload(self, upload_id: str, *, sha256: str, size: int) -> StoredFile:
+        """
+        Keep what was put to a link, once it has been read and is what it should be. May be repeated.
+
+        Raises:
+            NotFound: nothing was put there. Invalid: something else was; it is thrown away.
+        """
 
 
 class Locks(Protocol):

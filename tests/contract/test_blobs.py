@@ -29,7 +29,14 @@ def folder_blobs(tmp_path):
     return FolderBlobs(tmp_path / "files")
 
 
-@pytest.fixture(params=["folder"])
+@pytest.fixture
+def minio_blobs(s3_url, tmp_path):
+    from mlife.adapters.blobs_minio import MinioBlobs
+
+    return MinioBlobs(s3_url, cache=tmp_path / "cache")
+
+
+@pytest.fixture(params=["folder", "minio"])
 def blobs(request):
     """An empty store."""
     return request.getfixturevalue(f"{request.param}_blobs")
