@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.oracle.processes import Slot, World
+from tests.oracle.processes import SLOTS, Slot, World
 
 End = Callable[[], None] | None
 
@@ -49,6 +49,7 @@ class Step:
 
 
 FAULTS: dict[str, Fault] = {}
+EVERYWHERE = frozenset(SLOTS)
 ALL = frozenset({"embedded", "postgres", "cluster"})
 SERVED = frozenset({"postgres", "cluster"})
 CLUSTER = frozenset({"cluster"})
@@ -103,13 +104,13 @@ def _pick(of: Sequence[Any], which: float) -> Any:
 # --- processes ---
 
 
-@fault(6, kills=1)
+@fault(6, kills=1, sizes=EVERYWHERE)
 def kill_a_writer(world: World, which: float) -> End:
     _kill_one(world, which, "writer")
     return None
 
 
-@fault(2, kills=2)
+@fault(2, kills=2, sizes=EVERYWHERE)
 def kill_two_writers(world: World, which: float) -> End:
     _kill_one(world, which, "writer")
     _kill_one(world, which, "writer")
@@ -154,7 +155,7 @@ def kill_all_that_run_the_log(world: World, which: float) -> End:
     return None
 
 
-@fault(2, lasts=(0.5, 3.0))
+@fault(2, lasts=(0.5, 3.0), sizes=EVERYWHERE)
 def a_writer_stands_still(world: World, which: float) -> End:
     return _still(world, which, "writer")
 
@@ -275,28 +276,41 @@ def a_backend_crashes(world: World, which: float) -> End:
 SLOW = """
 CREATE OR REPLACE FUNCTION oracle_dawdles() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN PERFORM pg_sleep(random() * 0.3); RETURN NULL; END $$;
-CREATE CONSTRAINT TRIGGER oracle_dawdles AFTER INSERT ON events DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW WHEN (NEW.position % 20 = 0) EXECUTE FUNCTION oracle_dawdles();
+CREATE CONSTRAINT TRIGGER oracle_dawdles AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.{position} % 20 = 0) EXECUTE FUNCTION oracle_dawdles();
 """
 """Sleeps at the very end of some transactions: all is written, nothing is committed, and others go on meanwhile."""
+QUICK = "DROP TRIGGER IF EXISTS oracle_dawdles ON {table}"
 
 
-@fault(2, lasts=(2.0, 6.0), sizes=SERVED)
+def _table(world: World) -> dict[str, str]:
+    return (
+        {"table": "tailed_events", "position": "notification_id"}
+        if world.size == "library"
+        else {"table": "events", "position": "position"}
+    )
+
+
+@fault(2, lasts=(2.0, 6.0), sizes=EVERYWHERE - {"embedded"})
 def commits_are_slow(world: World, which: float) -> End:
     """And a writer is killed, and another's session is ended, in the middle of one perhaps."""
-    _do(world, "DROP TRIGGER IF EXISTS oracle_dawdles ON events")
-    _do(world, SLOW)
-    return lambda: _do(world, "DROP TRIGGER IF EXISTS oracle_dawdles ON events")
+    _make_slow(world)
+    return lambda: _do(world, QUICK.format(**_table(world)))
+
+
+def _make_slow(world: World) -> None:
+    _do(world, QUICK.format(**_table(world)))
+    _do(world, SLOW.format(**_table(world)))
 
 
 @fault(3, kills=1, sizes=SERVED)
 def a_writer_is_killed_in_a_slow_commit(world: World, which: float) -> End:
-    _do(world, SLOW)
+    _make_slow(world)
     until = time.monotonic() + 1.5
     while time.monotonic() < until and not _asked(world, "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"):
         time.sleep(0.02)
     _kill_one(world, which, "writer")
-    _do(world, "DROP TRIGGER IF EXISTS oracle_dawdles ON events")
+    _do(world, QUICK.format(**_table(world)))
     return None
 
 

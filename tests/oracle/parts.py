@@ -28,6 +28,7 @@ from mlife.core.events import Recorded, derived_id
 from mlife.core.folding import is_outage
 from mlife.core.ports import Append
 from mlife.runtime import Home, settings, wire
+from tests.oracle import tailing
 from tests.oracle.journal import Journal, Witnessed, lines, print_of
 from tests.oracle.verdict import STREAM
 
@@ -51,6 +52,7 @@ class Part:
     def __init__(self, run: Path, name: str, seed: str, predecessor: str = "") -> None:
         self.run, self.name, self.seed, self.predecessor = run, name, seed, predecessor
         self.journal = Journal(run / "journals" / f"{name}.jsonl")
+        self.size = (run / "size").read_text()
         self.stop = threading.Event()
 
     @contextmanager
@@ -246,23 +248,29 @@ class Reader(Part):
                 self.stop.wait(0.05)
 
     def _look(self, home: Home) -> None:
-        from tests.oracle.feature.views import coin_rows, payment_rows, purse_rows
+        self.journal.note("looked", **look(home))
 
-        with home.ports.views.read() as read:
-            at = read.position
-            seen = read.all(select(func.count(), func.max(payment_rows.c.position)).select_from(payment_rows))[0]
-            below = read.value(select(func.count()).select_from(payment_rows).where(payment_rows.c.position <= at))
-            sums = read.all(select(func.sum(purse_rows.c.payments), func.sum(purse_rows.c.balance)))[0]
-            coins = read.value(select(func.sum(coin_rows.c.sightings)))
-        self.journal.note(
-            "looked",
-            position=at,
-            payments=seen[0],
-            newest=seen[1] or 0,
-            below=below,
-            purses=[int(s or 0) for s in sums],
-            coins=int(coins or 0),
-        )
+
+def look(home: Home) -> dict[str, Any]:
+    """What the query tables show now, in one transaction."""
+    from tests.oracle.feature.views import coin_rows, payment_rows, purse_rows
+
+    with home.ports.views.read() as read:
+        at = read.position
+        payments, newest = read.all(select(func.count(), func.max(payment_rows.c.position)).select_from(payment_rows))[
+            0
+        ]
+        below = read.value(select(func.count()).select_from(payment_rows).where(payment_rows.c.position <= at))
+        sums = read.all(select(func.sum(purse_rows.c.payments), func.sum(purse_rows.c.balance)))[0]
+        coins = read.value(select(func.sum(coin_rows.c.sightings)))
+    return {
+        "position": at,
+        "payments": payments,
+        "newest": newest or 0,
+        "below": below,
+        "purses": [int(s or 0) for s in sums],
+        "coins": int(coins or 0),
+    }
 
 
 class Running(Part):
@@ -334,6 +342,22 @@ class Holder(Part):
             self.stop.wait(30.0)
 
 
+class TailedWriter(Part):
+    """Writes single events, and nothing else, into whichever log the run is about."""
+
+    def live(self) -> None:
+        """Write."""
+        tailing.write(tailing.LOGS[self.size](self), self.journal, self.name, self.stop)
+
+
+class TailedFollower(Part):
+    """Follows that log."""
+
+    def live(self) -> None:
+        """Follow."""
+        tailing.follow(tailing.LOGS[self.size](self), self.journal, self.stop)
+
+
 PARTS: dict[str, type[Any]] = {
     "writer": Writer,
     "follower": Follower,
@@ -341,6 +365,8 @@ PARTS: dict[str, type[Any]] = {
     "runner": Running,
     "producer": Producer,
     "holder": Holder,
+    "tailed-writer": TailedWriter,
+    "tailed-follower": TailedFollower,
 }
 
 

@@ -34,7 +34,10 @@ SLOTS = {
     "embedded": {**PARTS, "runner": 2},
     "postgres": {**PARTS, "runner": 2},
     "cluster": {**PARTS, "producer": 1, "relay": 2, "projections": 2, "handlers": 2, "intake": 1},
+    "tailed": {"writer": 4, "follower": 1},
+    "library": {"writer": 4, "follower": 1},
 }
+"""The last two: one writer and one follower over our log, and over the `eventsourcing` library's (`tailing`)."""
 PROGRAMS = {
     "relay": ["relay"],
     "projections": ["worker", "projections"],
@@ -86,6 +89,7 @@ class World:
         self._began = time.monotonic()
         (folder / "logs").mkdir(parents=True, exist_ok=True)
         (folder / "pace").write_text(str(pace))
+        (folder / "size").write_text(size)
         plugin = folder / "site" / "oracle-1.0.dist-info"
         plugin.mkdir(parents=True, exist_ok=True)
         (plugin / "METADATA").write_text("Metadata-Version: 2.1\nName: oracle\nVersion: 1.0\n")
@@ -132,7 +136,8 @@ class World:
         if slot.kind in PROGRAMS:
             words = ["mlife", *PROGRAMS[slot.kind]]
         else:
-            words = ["tests.oracle.parts", slot.kind, str(self.folder), slot.name, self.seed, before]
+            kind = f"tailed-{slot.kind}" if self.size in {"tailed", "library"} else slot.kind
+            words = ["tests.oracle.parts", kind, str(self.folder), slot.name, self.seed, before]
         slot.process = self.spawn(slot.name, words)
 
     def spawn(self, name: str, words: Sequence[str]) -> "subprocess.Popen[bytes]":
@@ -187,7 +192,7 @@ class World:
 
     def tell(self, what: str, **said: Any) -> None:
         """Write down what happened to the world."""
-        self.happened.note(what, second=round(time.monotonic() - self._began, 2), **said)
+        self.happened.note(what, second=round(time.monotonic() - self._began, 2), wall=time.time(), **said)
 
     # --- the end ---
 

@@ -155,19 +155,22 @@ def answers(log: Log, told: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 @brief
-def followed(log: Log, saw: Saw, *, to_the_end: bool = True) -> Iterator[str]:
-    """Who tails the log by position is given every event once, in order."""
+def followed(log: Log, saw: Saw, *, dense: bool = True) -> Iterator[str]:
+    """
+    Who tails the log by position is given every event once, in order.
+
+    Args:
+        dense: whether positions have no gaps, so that a jump is a fault even if nothing is there.
+    """
     expected = [(r.position, r.draft.id.hex(), print_of(r.draft)) for r in log]
-    seen = set(saw.entries)
+    known, seen = set(expected), set(saw.entries)
+    yield from (f"{saw.part} missed {e[1]} at {e[0]}" for e in expected if e not in seen)
+    yield from (f"{saw.part} saw {e}, which the log does not have" for e in saw.entries if e not in known)
     if len(seen) < len(saw.entries):
         yield f"{saw.part} saw {len(saw.entries) - len(seen)} events twice"
     for (before, *_), (after, *_) in pairwise(saw.entries):
-        if after != before + 1:
+        if after <= before or (dense and after != before + 1):
             yield f"{saw.part} saw {after} after {before}"
-    known = set(expected)
-    yield from (f"{saw.part} saw {e}, which the log does not have" for e in saw.entries if e not in known)
-    end = len(expected) if to_the_end else max((e[0] for e in saw.entries), default=0)
-    yield from (f"{saw.part} missed {e[1]} at {e[0]}" for e in expected[:end] if e not in seen)
 
 
 @brief
