@@ -5,10 +5,10 @@ Every event goes to its component's topic as a CloudEvent in binary mode, key an
 of events, packed, to every partition of `mlife.log`.
 
 Order. kafka-python's idempotent producer sends one batch of a partition at a time and repeats it until it is taken, in
-order. What it can not do is to stop: after a batch that is refused for good it would send the next. So the first
-refusal ends the producer, with all it has not sent, and the relay begins anew from its position: each partition gets
-each event for the first time behind all that precede it, whatever fails. (What an ended producer had on the wire may
-still arrive, but only as a repetition, or in its place.)
+order. But after some faults it gives up what was under way, bumps its epoch and goes on with what is queued, which then
+overtakes. So whatever is refused ends the producer, with all it has not sent, and the relay begins anew from its
+position: each partition gets each event for the first time behind all that precede it, whatever fails. (What an ended
+producer had on the wire may still arrive, but only as a repetition, or in its place.)
 """
 
 from __future__ import annotations

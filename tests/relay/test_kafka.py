@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient
+from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.producer.transaction_manager import TransactionManager
 
 from infra.local import Kafka
 from mlife.adapters import bus_kafka
@@ -20,7 +22,7 @@ from mlife.adapters.postgres import Postgres
 from mlife.adapters.relay_postgres import PostgresRelayBook
 from mlife.adapters.topics_kafka import check_topics, ensure_topics
 from mlife.core.errors import Corrupt, Misconfigured
-from mlife.core.events import registry
+from mlife.core.events import Recorded, registry
 from mlife.core.ports import Append, EventStore
 from mlife.core.relay import Relay
 from mlife.core.topics import LARGEST_MESSAGE, LOG, topics
@@ -162,6 +164,34 @@ def test_what_is_refused_stops_the_relay_and_nothing_overtakes_it(
     take_at_most(admin, there.topic("mlife.data"), LARGEST_MESSAGE)
     assert relay.once(NOBODY_STOPS) == 202
     assert list(faults(kafka_url, store)) == []
+
+
+def test_after_a_refusal_nothing_more_is_sent_even_while_nobody_looks(
+    facts: Facts, kafka_url: str, admin: KafkaAdminClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    After some faults kafka-python bumps its producer's epoch, fails what was under way, and sends what is queued.
+
+    Those faults are hard to make; so here it takes a refusal for one.
+    """
+    bumped = {*TransactionManager._NEEDS_EPOCH_BUMP_ERRORS, kafka_errors.MessageSizeTooLargeError}
+    monkeypatch.setattr(TransactionManager, "_NEEDS_EPOCH_BUMP_ERRORS", bumped)
+    monkeypatch.setitem(bus_kafka.PRODUCER, "batch_size", 2_000)
+    one_type = next(k.type for k in registry if k.topic == "mlife.data")
+    sizes = [500] * 50 + [30_000] + [500] * 150
+    drafts = [facts.draft(type=one_type, key="k", data=noise(facts, size)) for size in sizes]
+    with closing(KafkaBus(connection(kafka_url))) as bus:
+        bus.connect()
+        take_at_most(admin, connection(kafka_url).topic("mlife.data"), 10_000)
+        flight = bus.publish([Recorded(n, 1, d) for n, d in enumerate(drafts, start=1)], b"the first event!")
+        time.sleep(2)
+
+        got = [m.position for listed in messages(kafka_url).values() for m in listed]
+        assert sorted(got) == list(range(1, 51))
+        with pytest.raises(Misconfigured, match="larger than Kafka takes"):
+            flight.landed(0)
+        with pytest.raises(Misconfigured, match="larger than Kafka takes"):
+            bus.publish([Recorded(202, 1, drafts[0])], b"the first event!")
 
 
 def test_an_old_copy_of_the_log_is_not_published(relay: Relay, facts: Facts, postgres_url: str) -> None:
