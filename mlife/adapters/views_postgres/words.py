@@ -24,8 +24,8 @@ from mlife.core.tables import TextMatch
 LONGEST_TEXT: Final = 100_000
 """Characters of a text that can be found by; a `tsvector` has at most a megabyte."""
 
-LONGEST_WORD: Final = 2_000
-"""Bytes of a word that count; PostgreSQL takes 2,046."""
+LONGEST_WORD: Final = 500
+"""Characters of a word that count; PostgreSQL takes 2,046 bytes."""
 
 LAST_PLACE: Final = 16_383
 """Places of words beyond it are not told apart."""
@@ -40,21 +40,16 @@ class Tokenizer:
         self._db.execute(f"CREATE VIRTUAL TABLE texts USING fts5(text, content='', tokenize='{TOKENIZER}')")
         self._db.execute("CREATE VIRTUAL TABLE words USING fts5vocab(texts, instance)")
 
-    def words(self, texts: Sequence[str]) -> list[list[tuple[int, str]]]:
-        """The words of each of *texts*, folded, with their places from 0; in no particular order."""
-        found: list[list[tuple[int, str]]] = [[] for _ in texts]
+    def asked(self, texts: Sequence[str], question: str) -> list[tuple[Any, ...]]:
+        """What *question* finds in `words`: the `term`s of each text (`doc`, from 0), folded, with their `offset`s."""
+        rows = ((number, text[:LONGEST_TEXT]) for number, text in enumerate(texts))
         with self._lock:
             self._db.execute("BEGIN")
             try:
-                self._db.executemany(
-                    "INSERT INTO texts (rowid, text) VALUES (?, ?)",
-                    ((n, t[:LONGEST_TEXT]) for n, t in enumerate(texts)),
-                )
-                for number, place, word in self._db.execute("SELECT doc, offset, term FROM words"):
-                    found[number].append((place, word))
+                self._db.executemany("INSERT INTO texts (rowid, text) VALUES (?, ?)", rows)
+                return self._db.execute(question).fetchall()
             finally:
                 self._db.execute("ROLLBACK")
-        return found
 
 
 @lru_cache(maxsize=1)
@@ -63,12 +58,17 @@ def tokenizer() -> Tokenizer:
     return Tokenizer()
 
 
+WORD: Final = f"'''' || substr(term, 1, {LONGEST_WORD}) || ''''"
+"""A word as PostgreSQL reads it. It has letters and digits only: nothing in it must be escaped."""
+
+
 def tsvectors(texts: Sequence[str]) -> list[str]:
-    """Each of *texts* as the literal of a `tsvector`. Words are letters and digits: nothing in them needs a quote."""
-    return [
-        " ".join(f"'{_cut(word)}':{min(place + 1, LAST_PLACE)}" for place, word in words)
-        for words in tokenizer().words(texts)
-    ]
+    """Each of *texts* as the literal of a `tsvector`."""
+    made = [""] * len(texts)
+    places = f"group_concat({WORD} || ':' || min(offset + 1, {LAST_PLACE}), ' ')"
+    for number, literal_of_text in tokenizer().asked(texts, f"SELECT doc, {places} FROM words GROUP BY doc"):
+        made[number] = literal_of_text
+    return made
 
 
 def tsquery(terms: str) -> str:
@@ -78,16 +78,11 @@ def tsquery(terms: str) -> str:
     A term of several words (`half-worn`) is a phrase. Empty: nothing is asked that any text could have.
     """
     asked = asked_words(terms)
-    phrases = []
-    for (_, is_prefix), words in zip(asked, tokenizer().words([word for word, _ in asked]), strict=True):
-        if words:
-            phrase = " <-> ".join(f"'{_cut(word)}'" for _, word in sorted(words))
-            phrases.append(f"({phrase}{':*' * is_prefix})")
-    return " & ".join(phrases)
-
-
-def _cut(word: str) -> str:
-    return word if len(word) <= LONGEST_WORD // 4 else word.encode()[:LONGEST_WORD].decode(errors="ignore")
+    phrases: dict[int, list[str]] = {}
+    found = tokenizer().asked([word for word, _ in asked], f"SELECT doc, {WORD} FROM words ORDER BY doc, offset")
+    for number, word in found:
+        phrases.setdefault(number, []).append(word)
+    return " & ".join(f"({' <-> '.join(words)}{':*' * asked[number][1]})" for number, words in phrases.items())
 
 
 @compiles(TextMatch, "postgresql")

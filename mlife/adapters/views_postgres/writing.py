@@ -9,7 +9,9 @@ number are copied, which is three times as fast.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from contextlib import ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import orjson
 from sqlalchemy import JSON, Column, ColumnElement, Connection, Executable, Table
@@ -38,21 +40,51 @@ if TYPE_CHECKING:
 COPIED = 100
 """New rows from which on they are copied."""
 
+IN_BINARY = {"BIGINT": "int8", "TEXT": "text", "FLOAT": "float8", "DOUBLE PRECISION": "float8", "BOOLEAN": "bool"}
+"""Types that are copied in their binary form, which takes half the time; what the driver calls them."""
+
 quote = DIALECT.identifier_preparer.quote
 
 
 class PostgresTx:
-    """See `Tx`; bulk writes go straight to the driver."""
+    """
+    See `Tx`; bulk writes go straight to the driver, and are sent without waiting for the answer.
+
+    While the server writes the rows of one statement the projection makes those of the next. A statement that fails is
+    told at the next one that must be answered, or at the end of the block that holds this.
+    """
 
     def __init__(self, c: Connection, standing: Standing) -> None:
         self._c = c
         self._standing = standing
-        self._cursor = cast("psycopg.Connection[tuple[Any, ...]]", c.connection.driver_connection).cursor()
+        self._db = cast("psycopg.Connection[tuple[Any, ...]]", c.connection.driver_connection)
+        self._unanswered = ExitStack()
+        self._is_sending = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._unanswered.__exit__(kind, fault, trace)
+
+    def _send(self, sql: str, rows: Rows) -> None:
+        """Have the server take *rows*, the JSON document that *sql* reads; its answer comes later."""
+        if not self._is_sending:
+            self._unanswered.enter_context(self._db.pipeline())
+            self._is_sending = True
+        self._db.execute(sql.encode(), (orjson.dumps(rows).decode(),))
+
+    def _settle(self) -> None:
+        """See that everything was written that was sent."""
+        self._is_sending = False
+        self._unanswered.close()
 
     def insert(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
         """See `Tx.insert`."""
         for some in by_columns(list(rows)):
-            if len(some) < COPIED:
+            if len(some) < COPIED or not all(_type_of(table.c[name]) in IN_BINARY for name in some[0]):
                 self._given(table, some, f"INSERT INTO {self._place(table)}", "")
             else:
                 self._copy(table, some)
@@ -79,7 +111,7 @@ class PostgresTx:
                 sets = ", ".join(f"{c} = given.{c}" for c in changed)
                 here = " AND ".join(f"mine.{k} = given.{k}" for k in map(quote, keys))
                 sql = f"UPDATE {self._place(table)} AS mine SET {sets} FROM ({_select(table, some)}) AS given"
-                self._cursor.execute(f"{sql} WHERE {here}".encode(), (_document(some),))
+                self._send(f"{sql} WHERE {here}", some)
 
     def _merge(self, table: Table, rows: Rows, value: Callable[[str, str, str], str]) -> None:
         """Insert *rows*, and where the key is there set columns to *value* of (column, what it has, what is new)."""
@@ -94,12 +126,14 @@ class PostgresTx:
 
     def _given(self, table: Table, some: Rows, insert: str, conflict: str) -> None:
         columns = ", ".join(map(quote, some[0]))
-        self._cursor.execute(f"{insert} ({columns}) {_select(table, some)} {conflict}".encode(), (_document(some),))
+        self._send(f"{insert} ({columns}) {_select(table, some)} {conflict}", some)
 
     def _copy(self, table: Table, some: Rows) -> None:
         columns = tuple(some[0])
-        into = f"COPY {self._place(table)} ({', '.join(map(quote, columns))}) FROM STDIN"
-        with self._cursor.copy(into.encode()) as copy:
+        into = f"COPY {self._place(table)} ({', '.join(map(quote, columns))}) FROM STDIN (FORMAT BINARY)"
+        self._settle()
+        with self._db.cursor().copy(into.encode()) as copy:
+            copy.set_types([IN_BINARY[_type_of(table.c[name])] for name in columns])
             for row in values_of(columns, some):
                 copy.write_row(row)
 
@@ -108,6 +142,7 @@ class PostgresTx:
 
     def delete(self, table: Table, where: ColumnElement[bool]) -> None:
         """See `Tx.delete`."""
+        self._settle()
         self._c.execute(delete_from(table).where(where))
 
     def index_text(self, index: TextIndex, texts: Iterable[tuple[int, str]]) -> None:
@@ -115,34 +150,35 @@ class PostgresTx:
         last = sorted(dict(texts).items())
         vectors = tsvectors([text for _, text in last])
         rows = [{"key": key, "text": text, "words": words} for (key, text), words in zip(last, vectors, strict=True)]
-        self._cursor.execute(
+        self._send(
             f"INSERT INTO {self._place(index)} (key, text, words) SELECT key, text, CAST(words AS tsvector)"
             " FROM json_to_recordset(%s::json) AS given (key bigint, text text, words text)"
-            " ON CONFLICT (key) DO UPDATE SET text = excluded.text, words = excluded.words".encode(),
-            (_document(rows),),
+            " ON CONFLICT (key) DO UPDATE SET text = excluded.text, words = excluded.words",
+            rows,
         )
 
     def execute(self, statement: Executable) -> Sequence[AnyRow]:
         """See `Tx.execute`."""
+        self._settle()
         result = self._c.execute(statement)
         return result.all() if result.returns_rows else ()
-
-
-def _document(rows: Rows) -> str:
-    return orjson.dumps(rows).decode()
 
 
 def _select(table: Table, some: Rows) -> str:
     """The columns that *some* rows give, taken out of the JSON document that is the statement's parameter."""
     columns = [table.c[name] for name in some[0]]
     taken = ", ".join(_taken(c) for c in columns)
-    read = ", ".join(f"{quote(c.name)} {'text' if _is_json(c) else c.type.compile(DIALECT)}" for c in columns)
+    read = ", ".join(f"{quote(c.name)} {_type_of(c)}" for c in columns)
     return f"SELECT {taken} FROM json_to_recordset(%s::json) AS given ({read})"
 
 
 def _taken(column: Column[Any]) -> str:
     name = str(quote(column.name))
     return f"CAST({name} AS json) AS {name}" if _is_json(column) else name
+
+
+def _type_of(column: Column[Any]) -> str:
+    return "TEXT" if _is_json(column) else str(column.type.compile(DIALECT))
 
 
 def _is_json(column: Column[Any]) -> bool:

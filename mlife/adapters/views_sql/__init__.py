@@ -74,8 +74,8 @@ class SqlViews(ABC):
         """A transaction that writes: rows of *standing*, or what generations there are, one writer of those at once."""
 
     @abstractmethod
-    def _tx(self, c: Connection, standing: Standing) -> Tx:
-        """How a projection writes rows of *standing* in the transaction of *c*."""
+    def _tx(self, c: Connection, standing: Standing) -> AbstractContextManager[Tx]:
+        """How a projection writes rows of *standing* in the transaction of *c*; all are written after the block."""
 
     @abstractmethod
     def _asking(self) -> AbstractContextManager[None]:
@@ -235,8 +235,8 @@ class SqlViews(ABC):
             if moved.rowcount != 1:
                 raise Conflict(f"checkpoint of {standing.name}", standing.position, -1)
             if events:
-                with _meaning(c, names_of([standing])):
-                    projection.apply(events, self._tx(c, standing))
+                with _meaning(c, names_of([standing])), self._tx(c, standing) as tx:
+                    projection.apply(events, tx)
         return Standing(*key_of(standing), to, standing.state)
 
     def stop(self, standing: Standing, error: str) -> None:

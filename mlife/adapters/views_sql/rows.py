@@ -107,7 +107,7 @@ def by_columns(rows: Rows) -> list[Rows]:
 def _are_alike(rows: Rows) -> bool:
     """Do all rows give the same columns? Nearly always, so that is asked in the fastest way."""
     columns = tuple(rows[0])
-    if any(len(row) != len(columns) for row in rows):
+    if set(map(len, rows)) != {len(columns)}:
         return False
     try:
         deque(map(itemgetter(*columns), rows), maxlen=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import cast
 
@@ -77,8 +77,8 @@ class SqliteViews(SqlViews):
 
     _asking = staticmethod(askable)
 
-    def _tx(self, c: Connection, standing: Standing) -> SqliteTx:
-        return SqliteTx(c, standing)
+    def _tx(self, c: Connection, standing: Standing) -> AbstractContextManager[SqliteTx]:
+        return nullcontext(SqliteTx(c, standing))
 
     def _live(self, c: Connection) -> list[Standing]:
         return ours(all_standings(c))
