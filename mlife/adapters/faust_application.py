@@ -37,6 +37,9 @@ HEARTBEAT_SECONDS: Final = 1.0
 REBALANCE_SECONDS: Final = 15.0
 """How long a worker is waited for that is alive and does not give up its partitions."""
 
+NEVER_SECONDS: Final = 1e6
+"""For alarms of Faust's that would ring where nothing comes, or where a database is waited for."""
+
 STOP_SECONDS: Final = 3.0
 """How long an application may take to end."""
 
@@ -75,6 +78,9 @@ def application(there: KafkaConnection, group: str, folder: Path, **settings: An
         broker_session_timeout=SESSION_SECONDS,
         broker_heartbeat_interval=HEARTBEAT_SECONDS,
         broker_rebalance_timeout=REBALANCE_SECONDS,
+        broker_max_poll_interval=NEVER_SECONDS,
+        broker_commit_livelock_soft_timeout=NEVER_SECONDS,
+        stream_processing_timeout=NEVER_SECONDS,
         broker_request_timeout=30.0,
         stream_wait_empty=False,
         producer_max_request_size=LARGEST_MESSAGE + (1 << 20),

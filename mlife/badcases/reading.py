@@ -29,6 +29,7 @@ MOST_CONTAINERS = 2_000_000
 LONGEST_LINE = 16_000_000
 """Bytes of a line that is parsed to name the field at fault; a longer one is refused unread."""
 EXPECTED_LINE = "one JSON object a line, as UTF-8"
+EXPECTED_MESSAGE = "a report as JSON (UTF-8), or a CloudEvent in structured mode with a report as its data"
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -150,6 +151,20 @@ def _broken(text: bytes, fault: orjson.JSONDecodeError) -> JSON:
     if isinstance(lenient, dict):
         return lenient
     return Unfit("", text[:400].decode(errors="replace"), f"is no JSON: {fault.msg.split(': line')[0]}", EXPECTED_LINE)
+
+
+def message(value: bytes | None) -> JSON:
+    """What stands in a message that holds one item, or an `Unfit`."""
+    text = (value or b"").removeprefix(_BOM)
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as e:
+        if not text.strip():
+            return Unfit("", "", "is empty" if value is not None else "is a tombstone", EXPECTED_MESSAGE)
+        found = _broken(text, e)
+    if isinstance(found, Unfit):
+        found.expected = EXPECTED_MESSAGE
+    return found
 
 
 def _too_large(what: str) -> Invalid:

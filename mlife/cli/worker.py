@@ -99,6 +99,25 @@ def handlers(home: Home) -> None:
     work(home, "handlers")
 
 
+@command.command("intake")
+@with_home
+def intake(home: Home) -> None:
+    """
+    Take the reports that customers produce straight to the topic mlife.feedback.
+
+    A message holds one report, as JSON or as a CloudEvent in structured mode. What can't be taken goes to
+    mlife.feedback.dlq as it came, and its headers mlife_problem, mlife_field, mlife_value, mlife_expected say why;
+    mlife_topic, mlife_partition and mlife_offset say where it stood, and tell doubles.
+
+    \b
+    mlife worker intake
+    """
+    from mlife.runtime.working import take_in
+
+    talk()
+    take_in(home)
+
+
 def talk() -> None:
     """Say on standard error what goes on."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")

@@ -77,6 +77,33 @@ def work(home: Home, role: Role) -> None:
         until_told(worker)
 
 
+def take_in(home: Home) -> None:
+    """
+    Take what customers produce to `mlife.feedback`, until SIGTERM or SIGINT.
+
+    Raises:
+        Misconfigured: Kafka can't be used as things are set.
+    """
+    check_bus(home.settings)
+    with needing("cluster", "MLIFE_BUS is kafka"):
+        from mlife.adapters.intake_faust import FaustIntake
+        from mlife.adapters.kafka_connection import connection
+        from mlife.core.topics import topics
+
+    from mlife.badcases.feedback import Feedback
+    from mlife.badcases.intake import Intake
+
+    there = connection(home.settings.bus)
+    until_told(
+        FaustIntake(
+            there,
+            Feedback(Intake(home.ports.store, home.sealer, home.do.clock)),
+            topics(registry, partitions=there.partitions),
+            home.settings.home / "faust",
+        )
+    )
+
+
 @contextmanager
 def following(home: Home) -> Iterator[None]:
     """The runner in a thread of its own, for the block, with what `serve` says."""
