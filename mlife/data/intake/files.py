@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mlife.core.command import Executor
-from mlife.core.errors import HomeUnusable, MLifeError, Refusal, shortened
+from mlife.core.errors import HomeUnusable, Misconfigured, MLifeError, Refusal, Unavailable, shortened
 from mlife.core.events import Draft, derived_id
 from mlife.core.handler import Ports
-from mlife.core.ports import Append, StoredFile
+from mlife.core.ports import Append, StoredFile, UploadLink
 from mlife.data.events import FileStored
 from mlife.data.images import SNIFFED, images_of
 
@@ -112,8 +112,35 @@ class FileIntake:
             Invalid: it has more than *limit* bytes.
             NotFound: no such file.
             HomeUnusable: the disk is full or read-only; nothing is kept.
+            Unavailable: the store of files is away.
         """
         return self._tell([self._keep(Named(source, name), limit)])[0]
+
+    def known(self, sha256: str) -> Put | None:
+        """The file, if log and store have it already."""
+        found = self._ports.store.find([derived_id(f"file/{sha256}")])
+        for recorded in found.values():
+            fact = recorded.event
+            if isinstance(fact, FileStored) and self._ports.blobs.has(sha256):
+                return Put(
+                    sha256, fact.md5, fact.size, fact.media_type, fact.name, known=True, position=recorded.position
+                )
+        return None
+
+    def upload_link(self, sha256: str, size: int, seconds: int) -> UploadLink | None:
+        """Where somebody may put the bytes past this process; None if the store gives no links."""
+        return self._ports.blobs.upload_link(sha256=sha256, size=size, seconds=seconds)
+
+    def take_upload(self, upload_id: str, *, sha256: str, size: int, name: str = "") -> Put:
+        """
+        Store what was put to a link, as `put` stores what it is given. May be repeated.
+
+        Raises:
+            NotFound: nothing was put there. Invalid: other bytes were.
+            HomeUnusable, Unavailable: as with `put`.
+        """
+        stored = self._ports.blobs.take_upload(upload_id, sha256=sha256, size=size)
+        return self._tell([self._described(stored, name)])[0]
 
     def put_many(
         self,
@@ -163,7 +190,7 @@ class FileIntake:
         line, named = one
         try:
             return self._keep(named, limit)
-        except HomeUnusable:
+        except (HomeUnusable, Misconfigured, Unavailable):  # the store is at fault, not this file
             raise
         except MLifeError as e:
             return Refusal(line, shortened(named.name, 1_024), "", e.message, e.remedy)
@@ -172,10 +199,12 @@ class FileIntake:
 
     def _keep(self, named: Named, limit: int | None) -> tuple[StoredFile, str, str]:
         """The bytes are durable when it returns."""
-        stored = self._ports.blobs.put(named.source, limit=limit)
+        return self._described(self._ports.blobs.put(named.source, limit=limit), named.name)
+
+    def _described(self, stored: StoredFile, name: str) -> tuple[StoredFile, str, str]:
         with self._ports.blobs.open(stored.sha256) as content:
             media_type = images_of(self._ports).sniff(content.read(SNIFFED))
-        return stored, media_type, _readable(named.name)
+        return stored, media_type, _readable(name)
 
     def _tell(self, kept: Sequence[tuple[StoredFile, str, str]]) -> list[Put]:
         """Append what is new; a file that the log knows changes nothing."""

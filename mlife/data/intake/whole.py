@@ -12,6 +12,7 @@ from typing import BinaryIO
 from mlife.core.command import Executor
 from mlife.core.errors import Invalid, NotFound, there_is
 from mlife.core.handler import Ports
+from mlife.core.ports import UploadLink
 from mlife.data.formats import Form, form_of, write_document
 from mlife.data.formats.rows import KNOWN, Row
 from mlife.data.intake.documents import DocumentIntake, Imported, Wish, spooled
@@ -75,6 +76,18 @@ class DataIntake:
     ) -> FilesPut:
         """As `put_many`, for pairs of what to store and what to call it."""
         return self._files.put_named((Named(source, name) for source, name in named), keep=keep, limit=limit)
+
+    def known(self, sha256: str) -> Put | None:
+        """The file, if log and store have it already."""
+        return self._files.known(sha256)
+
+    def upload_link(self, sha256: str, size: int, seconds: int) -> UploadLink | None:
+        """Where somebody may put the bytes past this process; None if the store gives no links."""
+        return self._files.upload_link(sha256, size, seconds)
+
+    def take_upload(self, upload_id: str, *, sha256: str, size: int, name: str = "") -> Put:
+        """Store what was put to a link; see `FileIntake.take_upload`."""
+        return self._files.take_upload(upload_id, sha256=sha256, size=size, name=name)
 
     # --- documents ---
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from html import escape
@@ -12,7 +11,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from mlife.core.errors import NotFound
 from mlife.core.projection import Reader
@@ -29,6 +28,8 @@ FOREVER = "private, max-age=31536000, immutable"
 SIZES = (44, 96, 192, 384, 768)
 """Sides that thumbnails are made in; another is answered with the next larger one."""
 CHUNK = 1 << 18
+BYTES = "application/octet-stream"
+LINK_SECONDS = 600
 
 
 @page(router, "/files")
@@ -77,27 +78,32 @@ def about_file(request: Request, sha256: str, hands: Hands) -> Response:
 @router.get("/api/v1/files/{sha256}", response_class=Response)
 @router.head("/api/v1/files/{sha256}", response_class=Response, include_in_schema=False)
 def download(request: Request, sha256: str, hands: Hands) -> Response:
-    """The bytes, as a download: never shown by the browser, whatever they are."""
+    """
+    The bytes, as a download: never shown by the browser, whatever they are.
+
+    Where the store gives links the answer is 307 and leads to one, which is good for ten minutes.
+    """
     digest = sha256.removeprefix("sha256:")
     with hands.read() as read:
         known = views.file(read, digest)
-    content = hands.ports.blobs.open(digest)
-    name = Path(known.name).name if known else ""
+    size = hands.ports.blobs.size(digest)
+    shown_as = disposition(Path(known.name).name if known and known.name else digest)
     headers = {
-        "Content-Disposition": disposition(name or digest),
+        "Content-Disposition": shown_as,
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "Cache-Control": FOREVER,
         "ETag": f'"{digest}"',
-        "Content-Length": str(os.fstat(content.fileno()).st_size),
     }
     if request.headers.get("if-none-match") == headers["ETag"]:
-        content.close()
-        return Response(status_code=304, headers={k: v for k, v in headers.items() if k != "Content-Length"})
+        return Response(status_code=304, headers=headers)
+    headers["Content-Length"] = str(size)
     if request.method == "HEAD":
-        content.close()
-        return Response(headers=headers, media_type="application/octet-stream")
-    return StreamingResponse(_pieces(content), headers=headers, media_type="application/octet-stream")
+        return Response(headers=headers, media_type=BYTES)
+    link = hands.ports.blobs.download_link(digest, disposition=shown_as, media_type=BYTES, seconds=LINK_SECONDS)
+    if link is not None:
+        return RedirectResponse(link, 307, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+    return StreamingResponse(_pieces(hands.ports.blobs.open(digest)), headers=headers, media_type=BYTES)
 
 
 def _pieces(content: BinaryIO) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from starlette.datastructures import UploadFile
 from starlette.responses import JSONResponse, Response
 
 from mlife.core.errors import Invalid
+from mlife.data.intake import Put
 from mlife.data.pages.shown import intake_of
 from mlife.ui import see
 from mlife.ui.doing import Hands
@@ -82,11 +83,7 @@ async def put_files(request: Request, hands: Hands) -> Response:
     else:
         async with streamed(request, LARGEST_FILE) as body:
             put = await run_in_threadpool(intake_of(hands).put, body, name=_name_of(request), limit=LARGEST_FILE)
-        told = {
-            "position": put.position, "accepted": int(not put.known), "known": int(put.known), "refused": [],
-            "files": [put.as_json()],
-            "sha256": put.sha256,
-        }  # fmt: skip
+        told = told_of(put)
     if not told["files"]:
         raise Invalid("no file came", remedy="send bytes as the body, or files as a multipart form")
     if wants_json(request):
@@ -96,6 +93,18 @@ async def put_files(request: Request, hands: Hands) -> Response:
         f"/files?min_position={told['position']}",
         f"{told['accepted']} files stored, {told['known']} were here already{refused}",
     )
+
+
+def told_of(put: Put) -> dict[str, Any]:
+    """The answer about one file."""
+    return {
+        "position": put.position,
+        "accepted": int(not put.known),
+        "known": int(put.known),
+        "refused": [],
+        "files": [put.as_json()],
+        "sha256": put.sha256,
+    }
 
 
 def _put(hands: Hands, sent: Sequence[UploadFile]) -> dict[str, Any]:
