@@ -18,7 +18,7 @@ from mlife.adapters.events_postgres_news import News
 from mlife.adapters.events_postgres_table import SELECTED, VERSION, Uuids, UuidsDumper, ddl, recorded
 from mlife.adapters.events_postgres_writer import Writer
 from mlife.adapters.group_commit import Call, GroupCommit, Outcome
-from mlife.adapters.postgres import Postgres, translated
+from mlife.adapters.postgres import Connection, Postgres, translated
 from mlife.core.errors import Invalid, Unavailable, shortened
 from mlife.core.events import Event, Recorded, registry
 from mlife.core.folding import without_gc
@@ -26,14 +26,31 @@ from mlife.core.ports import Append, Appended
 
 SELECT: Final = f"SELECT {SELECTED} FROM events"
 
+RUN: Final = f"{SELECT} WHERE position > %s AND position <= %s"
+"""
+Both ends are named, and rows are sorted here: positions are dense, so this is bounded whatever the planner believes.
+With a LIMIT it may sort all that follows, again for each run, as long as the table has no statistics.
+"""
+
+BY_INDEX: Final = """
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+       set_config('enable_sort', 'off', true)
+"""
 RARE: Final = f"""
 SELECT {SELECTED} FROM (
     SELECT e.* FROM unnest(%s::text[]) AS t(name) CROSS JOIN LATERAL (
-        SELECT * FROM events WHERE single = 0 AND type = name AND position > %s ORDER BY position LIMIT %s
+        SELECT * FROM events WHERE single = 0 AND (type, position) > (name, %s)
+        AND (type, position) <= (name, 9223372036854775807) ORDER BY type, position LIMIT %s
     ) AS e
 ) AS found ORDER BY position LIMIT %s
 """
-"""Each type through the index by itself: together they would be looked for among all events."""
+"""
+Each type by itself, through the index of types: written as pairs, because for `type = name ORDER BY position` the
+planner may go through all positions instead, to the end of the log if there is no such event.
+"""
+
+WINDOW: Final = 50_000
+"""Events that are looked through at once for types that no index helps to find."""
 
 ANSWER_WITHIN: Final = 60.0
 """Seconds after which a caller is told that the log does not answer, whatever the server is doing."""
@@ -108,20 +125,24 @@ class PostgresEventStore:
 
     # --- reading ---
 
-    def _rows(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Rows of one snapshot. Planned anew each time: a plan that was made while the table was small stays."""
+    @contextmanager
+    def _asking(self) -> Iterator[Connection]:
+        """A connection for a question; what no column can hold is the asker's to mend."""
         if self._commits.is_closed():
             raise Unavailable("the log is closed", remedy="open the home again")
-        if any(isinstance(v, int) and not -(2**63) <= v < 2**63 for v in values):
-            raise Invalid("a number that was asked for has more than 64 bits", remedy="ask for a smaller one")
         try:
             with self._postgres.lent() as db:
                 db.adapters.register_dumper(Uuids, UuidsDumper)
-                return db.execute(sql.encode(), values, prepare=False, binary=True).fetchall()
+                yield db
         except UnicodeEncodeError as fault:
             raise Invalid(f"{shortened(fault.object)!r} is no valid text", remedy="write it as UTF-8") from fault
         except psycopg.DataError as fault:
             raise Invalid(f"the log can't be asked for this ({fault})", remedy="ask for what it can hold") from fault
+
+    def _rows(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Rows of one snapshot. Planned anew each time: a plan that was made while the table was small stays."""
+        with self._asking() as db:
+            return db.execute(sql.encode(), values, prepare=False, binary=True).fetchall()
 
     def head(self) -> int:
         """See `EventStore.head`."""
@@ -129,19 +150,30 @@ class PostgresEventStore:
 
     def read(self, after: int = 0, limit: int = 10_000, *, types: Sequence[str] = ()) -> list[Recorded[Event]]:
         """See `EventStore.read`."""
-        if not types:
-            with without_gc():
-                rows = self._rows(f"{SELECT} WHERE position > %s ORDER BY position LIMIT %s", (after, limit))
-                return [recorded(row) for row in rows]
-        wanted = list(dict.fromkeys(types))
-        kinds = [registry.find(t) for t in wanted]
+        if not -(2**63) <= after < 2**63:
+            raise Invalid("a number that was asked for has more than 64 bits", remedy="ask for a smaller one")
+        if types:
+            return self._read_types(after, limit, list(dict.fromkeys(types)))
+        with without_gc():
+            rows = self._rows(RUN, (after, min(max(0, after) + limit, 2**63 - 1)))
+            rows.sort()
+            return [recorded(row) for row in rows]
+
+    def _read_types(self, after: int, limit: int, types: list[str]) -> list[Recorded[Event]]:
+        kinds = [registry.find(t) for t in types]
         if all(k and not k.single for k in kinds):
-            rows = self._rows(RARE, (wanted, after, limit, limit))
-        else:  # the index leaves intake's types out: every event after *after* is looked at
-            rows = self._rows(
-                f"{SELECT} WHERE position > %s AND type = ANY(%s) ORDER BY position LIMIT %s", (after, wanted, limit)
-            )
-        return [recorded(row) for row in rows]
+            with self._asking() as db, db.pipeline(), db.transaction():
+                db.execute(BY_INDEX)
+                answer = db.execute(RARE, (types, after, limit, limit), prepare=False, binary=True)
+            return [recorded(row) for row in answer.fetchall()]
+        # the index leaves intake's types out: every event after *after* is looked at
+        found: list[tuple[Any, ...]] = []
+        head, after = self.head(), max(0, after)
+        while after < head and len(found) < limit:
+            until = min(after + WINDOW, head)
+            found += sorted(self._rows(f"{RUN} AND type = ANY(%s)", (after, until, types)))
+            after = until
+        return [recorded(row) for row in found[:limit]]
 
     def read_stream(self, stream: str, after_version: int = 0) -> list[Recorded[Event]]:
         """See `EventStore.read_stream`."""

@@ -1,8 +1,9 @@
 """The log on PostgreSQL when the server, the way to it or somebody with another program does not play along."""
 
+import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -444,21 +445,59 @@ def test_racing_processes_get_one_winner_for_each_version(store: PostgresEventSt
     assert [r.version for r in store.read_stream("toy/race")] == list(range(1, wins + 1))
 
 
-def test_lookups_use_the_indexes_however_the_log_has_grown(store: PostgresEventStore, db: psycopg.Connection) -> None:
-    """A plan that was made while the log was empty would read all of it for each batch."""
+def test_large_events_and_large_batches_come_back_to_the_byte(store: PostgresEventStore) -> None:
+    bodies = [random.Random(n).randbytes(20_000) for n in range(300)] + [random.Random(7).randbytes(5_000_000)]
+    store.append(Append([draft("toys", f"{n}", single=1, data=body) for n, body in enumerate(bodies)], whole=False))
+
+    assert [r.draft.data for r in store.read()] == bodies
+
+
+def test_a_caller_is_not_kept_for_ever_by_a_log_that_does_not_answer(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events_postgres, "ANSWER_WITHIN", 0.2)
+    with closing(Postgres(postgres_url)) as postgres, closing(PostgresEventStore(postgres)) as store:
+        with store.barrier(), pytest.raises(Unavailable, match=r"not answered for 0\.2 s; this may have been written"):
+            store.append(both("a"))
+        store.append(both("b"))
+        assert list(store.append(both("a")).known) == [True, True]
+
+
+def rows_read(db: psycopg.Connection, *sessions: psycopg.Connection) -> int:
+    """Rows of the log that *sessions* have looked at until now, and others that have reported it."""
+    for session in sessions:
+        session.execute("SELECT pg_stat_force_next_flush()")
+    db.execute("SELECT pg_stat_clear_snapshot()")
+    return db.execute(
+        "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relid = 'events'::regclass"
+    ).fetchone()[0]
+
+
+@pytest.mark.parametrize("known", ["nothing is known of the table", "the table is analyzed"])
+def test_no_question_reads_the_whole_log_whatever_the_planner_knows_of_it(
+    known: str, store: PostgresEventStore, db: psycopg.Connection
+) -> None:
+    """Plans that were made while the table was empty, or without statistics, must be those of a large one."""
+    import tests.toys  # noqa: F401 - declares the toys' events
+
+    db.execute("ALTER TABLE events SET (autovacuum_enabled = off)")
     store.append(both("first"))
     store.append(Append([draft("toys", f"{n}", single=1) for n in range(20_000)], whole=False))
-    with store.barrier():
-        pending = store.submit(both("last"))
-        time.sleep(0.1)
-    pending.result()
-    scans: Callable[[], int] = lambda: db.execute(  # noqa: E731
-        "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relid = 'events'::regclass"
-    ).fetchone()[0]
-    store._writer._db.execute("SELECT pg_stat_force_next_flush()")
-    before = scans()
-    for n in range(50):
+    types = ["mlife.toy.painted.v1", "mlife.never.declared.v1", "mlife.nor.this.v1"]
+    store.append(Append([draft("toy/long", f"{n}", type=types[n % 3]) for n in range(9_000)], whole=False))
+    if known == "the table is analyzed":
+        db.execute("ANALYZE events")
+    writer = store._writer._db
+    assert writer is not None
+    with store._postgres.lent() as reader:
+        before = rows_read(db, writer, reader)
+    for n in range(20):
         store.append(both(f"{n}"))
-    store._writer._db.execute("SELECT pg_stat_force_next_flush()")
-    db.execute("SELECT pg_stat_clear_snapshot()")
-    assert scans() - before < 1_000
+        assert len(store.read_stream("toy/long", 8_990)) == 10
+        assert len(store.find([both("first").drafts[0].id])) == 1
+    for n in range(5):
+        assert len(store.read(n, 10_000)) == 10_000
+        assert len(store.read(n, 2_000, types=["mlife.toy.painted.v1", "mlife.toy.woken.v1"])) == 2_000
+        assert store.read(n, 2_000, types=["mlife.toy.woken.v1"]) == []
+    with store._postgres.lent() as reader:
+        assert rows_read(db, writer, reader) - before < 5 * (10_000 + 2_000) + 3_000
