@@ -1,11 +1,11 @@
-"""How far the readers of a log's topics are on Kafka, and how many records could not be read."""
+"""Who reads a log's own topics on Kafka and how far behind, and how many records could not be read."""
 
 from __future__ import annotations
 
 import socket
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kafka import KafkaAdminClient, TopicPartition
@@ -21,20 +21,23 @@ KNOCK_SECONDS: Final = 2.0
 READ: Final = (LOG, FEEDBACK)
 """Topics whose readers are MLife's own workers."""
 
+WORKERS: Final = "mlife-"
+"""What the names of their groups begin with, after the prefix."""
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """
-    A consumer group that reads topics of this log.
+    A consumer group that reads topics of this log, both without prefix.
 
     Args:
-        lags: topic, without prefix → records that it has not read.
-        members: client id and host → partitions that it serves now, as `topic: 0, 1`.
+        lags: topic → records after the offset that it has committed; nothing where it commits nothing.
+        members: one for each process that is there: its host, and topic → partitions that it reads.
     """
 
     name: str
-    lags: Mapping[str, int]
-    members: Mapping[str, str]
+    lags: Mapping[str, int] = field(default_factory=dict)
+    members: tuple[tuple[str, Mapping[str, frozenset[int]]], ...] = ()
 
 
 def seen(there: KafkaConnection) -> BusSeen:
@@ -50,24 +53,19 @@ def seen(there: KafkaConnection) -> BusSeen:
         return BusSeen(lags, _count(client, there, REFUSED))
 
 
-def check_readers(there: KafkaConnection) -> Iterator[Finding]:
-    """Who reads, how far behind. Raises Unavailable, Misconfigured."""
+def readers(there: KafkaConnection) -> dict[str, Group]:
+    """Groups that read the log's own topics, by name. Raises Unavailable, Misconfigured."""
     with administrator(there) as client:
-        groups = _groups(client, there)
-        unreadable = _count(client, there, REFUSED)
-    for group in groups:
-        lag = ", ".join(f"{count} records behind in {topic}" for topic, count in sorted(group.lags.items()) if count)
-        who = "; ".join(f"{member} ({served})" for member, served in sorted(group.members.items()))
-        what = f"workers {group.name}"
-        if not group.members:
-            yield Finding(what, "wrong", f"nobody is there; {lag or 'nothing waits'}", "start `mlife worker`")
-        else:
-            yield Finding(what, "ok", who + (f"; {lag}" if lag else ""))
-    if unreadable:
-        yield Finding(
-            "unreadable feedback", "note", f"{unreadable} records in {there.topic(REFUSED)}",
-            "each has its reason in a header: mend what sends it, and send it again",
-        )  # fmt: skip
+        return {g.name: g for g in _groups(client, there)}
+
+
+def check_unreadable(there: KafkaConnection) -> Iterator[Finding]:
+    """Feedback that nobody could read. Raises Unavailable, Misconfigured."""
+    with administrator(there) as client:
+        count = _count(client, there, REFUSED)
+    if count:
+        each = "each has its reason in a header: mend what sends it, and send it again"
+        yield Finding("unreadable feedback", "note", f"{count} records in {there.topic(REFUSED)}", each)
 
 
 def knock(there: KafkaConnection) -> None:
@@ -90,24 +88,28 @@ def knock(there: KafkaConnection) -> None:
 
 
 def _groups(client: KafkaAdminClient, there: KafkaConnection) -> list[Group]:
-    """Groups that have read, or are reading, what only MLife's workers read here."""
-    names = sorted(g["group_id"] for g in client.list_groups() if g["protocol_type"] == "consumer")
+    """MLife's own groups: of workers that are there, or that were and have committed how far they are."""
+    told = [g["group_id"] for g in client.list_groups() if g["protocol_type"] == "consumer"]
+    names = sorted(name for name in told if name.startswith(f"{there.prefix}{WORKERS}"))
     if not names:
         return []
     own = {there.topic(name): name for name in READ}
-    offsets = {name: _own(client.list_group_offsets({name: None})[name], own) for name in names}
-    described = client.describe_groups(names)
-    members = {name: _members(described[name]["members"], own) for name in names}
+    offsets = {name: _committed(client.list_group_offsets({name: None})[name], own) for name in names}
     ends = _ends(client, {tp for committed in offsets.values() for tp in committed})
-    return [
-        Group(name, _lags(offsets[name], ends, own), members[name])
+    described = client.describe_groups(names)
+    found = (
+        Group(
+            name.removeprefix(there.prefix),
+            _lags(offsets[name], ends, own),
+            tuple(_members(described[name]["members"], own)),
+        )
         for name in names
-        if offsets[name] or any(members[name].values())
-    ]
+    )
+    return [group for group in found if group.lags or group.members]
 
 
-def _own(committed: Mapping[TopicPartition, Any], own: Mapping[str, str]) -> dict[TopicPartition, int]:
-    return {tp: at.offset for tp, at in committed.items() if tp.topic in own and at.offset >= 0}
+def _committed(told: Mapping[TopicPartition, Any], own: Mapping[str, str]) -> dict[TopicPartition, int]:
+    return {tp: at.offset for tp, at in told.items() if tp.topic in own and at.offset >= 0}
 
 
 def _lags(
@@ -119,21 +121,19 @@ def _lags(
     return dict(lags)
 
 
-def _members(told: Sequence[Mapping[str, Any]], own: Mapping[str, str]) -> dict[str, str]:
-    found = {}
+def _members(
+    told: Iterable[Mapping[str, Any]], own: Mapping[str, str]
+) -> Iterator[tuple[str, Mapping[str, frozenset[int]]]]:
     for member in told:
-        assigned = (member["member_assignment"] or {}).get("assigned_partitions", ())
-        served = [
-            f"{own[a['topic']]}: {', '.join(map(str, sorted(a['partitions'])))}" for a in assigned if a["topic"] in own
-        ]
-        if served or not assigned:
-            found[f"{member['client_id']} at {member['client_host'].lstrip('/')}"] = "; ".join(served) or "waits"
-    return found
+        assignment = member["member_assignment"] or {}
+        held = {own[a["topic"]]: frozenset(a["partitions"])
+                for a in assignment.get("assigned_partitions", ()) if a["topic"] in own}  # fmt: skip
+        yield member["client_host"].lstrip("/"), held
 
 
 def _ends(client: KafkaAdminClient, wanted: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
     asked = dict.fromkeys(wanted, OffsetSpec.LATEST)
-    return {tp: told.offset for tp, told in client.list_partition_offsets(asked).items()} if asked else {}
+    return {tp: int(told.offset) for tp, told in client.list_partition_offsets(asked).items()} if asked else {}
 
 
 def _count(client: KafkaAdminClient, there: KafkaConnection, name: str) -> int | None:
@@ -144,4 +144,4 @@ def _count(client: KafkaAdminClient, there: KafkaConnection, name: str) -> int |
         return None
     first = client.list_partition_offsets(dict.fromkeys(places, OffsetSpec.EARLIEST))
     last = client.list_partition_offsets(dict.fromkeys(places, OffsetSpec.LATEST))
-    return sum(last[tp].offset - first[tp].offset for tp in places)
+    return sum(int(last[tp].offset) - int(first[tp].offset) for tp in places)

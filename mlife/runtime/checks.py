@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from mlife.core.assignment import assigned
 from mlife.core.errors import MLifeError, Unavailable
+from mlife.core.events import registry
 from mlife.core.health import Check, Finding
 from mlife.core.health.following import BEGINS, followers, parked_finding
 from mlife.core.moving import check_not_moved
-from mlife.runtime import Home, Settings, needing, open_home
+from mlife.core.topics import FEEDBACK, LOG, topics
+from mlife.runtime import ROOMS, Home, Settings, load_features, needing, open_home
 from mlife.runtime.moving import signpost_of
 from mlife.runtime.watching import published
+from mlife.runtime.working import Role, names_of
 
 GIGABYTE: Final = 1_000_000_000
 FREE_WANTED: Final = 1 * GIGABYTE
@@ -94,14 +98,10 @@ def _database(chosen: Settings) -> Iterator[Finding]:
 
 def _kafka(chosen: Settings, *, fix: bool) -> Iterator[Finding]:
     with needing("cluster", "MLIFE_BUS is Kafka"):
-        from mlife.adapters.health_kafka import check_readers, knock
+        from mlife.adapters.health_kafka import check_unreadable, knock, readers
         from mlife.adapters.kafka_connection import connection
         from mlife.adapters.topics_kafka import check_topics, ensure_topics
-    from mlife.core.events import registry
-    from mlife.core.topics import topics
-    from mlife.runtime import load_features
-
-    load_features(("events",))
+    load_features(ROOMS)
     there = connection(chosen.bus)
     wanted = topics(registry, partitions=there.partitions)
     try:
@@ -114,7 +114,31 @@ def _kafka(chosen: Settings, *, fix: bool) -> Iterator[Finding]:
         if made:
             yield Finding("topics", "ok", f"made now: {', '.join(made)}")
     yield from check_topics(there, wanted)
-    yield from check_readers(there)
+    groups = readers(there)
+    for role in ("projections", "handlers"):
+        members = groups[f"mlife-{role}"].members if f"mlife-{role}" in groups else ()
+        yield _workers(role, [(host, held.get(LOG, frozenset())) for host, held in members], there.partitions)
+    if "mlife-intake" in groups:
+        yield _intake(groups["mlife-intake"].lags, len(groups["mlife-intake"].members))
+    yield from check_unreadable(there)
+
+
+def _workers(role: Role, members: Sequence[tuple[str, frozenset[int]]], partitions: int) -> Finding:
+    """Who runs what of *role*; *members* are hosts and the partitions of the log's topic that each was given."""
+    if not members:
+        return Finding(f"workers {role}", "wrong", f"nobody runs {role}", f"start `mlife worker {role}`")
+    names = names_of(role)
+    told = [f"{host}: {', '.join(sorted(assigned(names, held, partitions))) or 'waits'}" for host, held in members]
+    return Finding(f"workers {role}", "ok", "; ".join(sorted(told)))
+
+
+def _intake(lags: Mapping[str, int], members: int) -> Finding:
+    lag = f"{sum(lags.values())} reports wait in {FEEDBACK}"
+    if not members:
+        return Finding(
+            "workers intake", "wrong", f"nobody takes reports from Kafka; {lag}", "start `mlife worker intake`"
+        )
+    return Finding("workers intake", "ok", f"{members} of them; {lag}")
 
 
 def _files(chosen: Settings, *, fix: bool) -> Iterator[Finding]:
