@@ -228,7 +228,7 @@ def heard(store: PostgresEventStore, other: PostgresEventStore, name: str) -> fl
 def test_many_who_wait_are_served_by_one_connection_that_listens(
     store: PostgresEventStore, other: PostgresEventStore, db: psycopg.Connection
 ) -> None:
-    assert heard(store, other, "a") < 0.5
+    assert heard(store, other, "a") < 1.0
     assert len(listeners(db, store)) == 1
 
 
@@ -271,12 +271,12 @@ def test_a_writer_that_hangs_in_the_middle_is_sent_away_and_the_others_go_on(
     store: PostgresEventStore, other: PostgresEventStore, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events_postgres_writer, "PATIENCE", 1)
-    hanging = threading.Event()
+    hanging, thaw = threading.Event(), threading.Event()
     with closing(Postgres(postgres_url)) as postgres, closing(PostgresEventStore(postgres)) as frozen:
 
         def slow(rows: object) -> list[bytes]:
             hanging.set()
-            time.sleep(3)
+            thaw.wait(30)
             return [b"never sent"]
 
         monkeypatch.setattr(events_postgres_writer, "copied", slow)
@@ -285,7 +285,8 @@ def test_a_writer_that_hangs_in_the_middle_is_sent_away_and_the_others_go_on(
         monkeypatch.undo()
         started = time.monotonic()
         assert store.append(both("going on")).position == 2
-        assert time.monotonic() - started < 2.5
+        assert time.monotonic() - started < 8  # those who do not know of it wait for ten seconds at most
+        thaw.set()
         with pytest.raises(Unavailable):
             pending.result()
         assert frozen.append(both("frozen")).position == 4
