@@ -215,11 +215,8 @@ class Writer:
         deadline = time.monotonic() + FINDING_OUT
         while True:
             try:
-                db = self._connected(now=True)
-                places = places_behind_the_lock(db, self._lock, [row[2] for row in rows])
-            except (psycopg.Error, MLifeError) as fault:
-                if isinstance(fault, psycopg.Error):
-                    self._undone(db)
+                places = self._places([row[2] for row in rows])
+            except MLifeError as fault:
                 if time.monotonic() > deadline:
                     raise self._unknown() from fault
                 time.sleep(0.1)
@@ -228,6 +225,14 @@ class Writer:
                 return False
             self.head = max(self.head, rows[-1][0])
             return True
+
+    def _places(self, ids: Sequence[bytes]) -> dict[bytes, int]:
+        db = self._connected(now=True)
+        try:
+            return places_behind_the_lock(db, self._lock, ids)
+        except psycopg.Error as fault:
+            self._undone(db)
+            raise explained(self._postgres.shown, fault) or self._unknown() from fault
 
     def _unknown(self) -> Unavailable:
         return Unavailable(
