@@ -25,7 +25,7 @@ USER = "mlife"
 Sasl = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 POM = """\
-<project xmlns="http://maven.apache.org/POM/4.0.0">
+<project>
   <modelVersion>4.0.0</modelVersion>
   <groupId>mlife.local</groupId> <artifactId>kafka</artifactId> <version>1</version> <packaging>pom</packaging>
   <dependencies>
