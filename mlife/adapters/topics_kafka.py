@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,19 +33,31 @@ CLIENT: Final = {
 """What all of kafka-python's clients are told."""
 
 
-class _LastWords(logging.Handler):
-    """Keeps the last thing that kafka-python complained of: its exceptions leave the reason out."""
+class _Complaints(logging.Handler):
+    """Keeps what kafka-python complained of last: its exceptions leave the reason out."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.said = ""
+        self.said: deque[str] = deque(maxlen=100)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep it."""
-        self.said = record.getMessage()
+        self.said.append(record.getMessage())
+
+    def reason(self) -> str:
+        """The most telling of them; empty if none is."""
+        found = [match[0] for said in self.said if (match := _TELLING.search(said))]
+        return found[-1].strip() if found else ""
+
+    def holds(self, words: str) -> bool:
+        """Was that among them?"""
+        return any(words in said for said in self.said)
 
 
-_last_words = _LastWords()
+_TELLING = re.compile(
+    r"SaslAuthenticationFailedError: [^()]*|UnsupportedSaslMechanismError|\[SSL: [^(]*|Handshake failed: [^(]*"
+)
+_complaints = _Complaints()
 
 
 def quiet() -> None:
@@ -51,15 +65,15 @@ def quiet() -> None:
     kafka = logging.getLogger("kafka")
     kafka.propagate = False
     kafka.setLevel(logging.WARNING)
-    if _last_words not in kafka.handlers:
-        kafka.addHandler(_last_words)
+    if _complaints not in kafka.handlers:
+        kafka.addHandler(_complaints)
 
 
 @contextmanager
 def translated(there: KafkaConnection) -> Iterator[None]:
     """Turn what a broker or the way to it is to blame for into sentences with a remedy."""
     quiet()
-    _last_words.said = ""
+    _complaints.said.clear()
     try:
         yield
     except (kafka_errors.KafkaError, OSError) as fault:
@@ -69,8 +83,8 @@ def translated(there: KafkaConnection) -> Iterator[None]:
 def explained(there: KafkaConnection, fault: BaseException) -> MLifeError:
     """*fault*, met at *there*, as MLife says it."""
     said = in_a_line(fault)
-    reason = f"{said}; {_last_words.said}" if _last_words.said else said
-    if isinstance(fault, kafka_errors.SaslAuthenticationFailedError) or "authentication" in reason.lower():
+    reason = _complaints.reason() or said
+    if "Sasl" in reason:
         return Misconfigured(
             f"{there.shown} does not let MLife in ({_secretless(there, reason)})",
             remedy="correct user, secret and sasl_mechanism in MLIFE_BUS",
@@ -80,10 +94,15 @@ def explained(there: KafkaConnection, fault: BaseException) -> MLifeError:
             f"the user of {there.shown} may not do what MLife does ({_secretless(there, said)})",
             remedy="allow it to describe, create, read and write the topics, and idempotent writes on the cluster",
         )
-    if "CERTIFICATE_VERIFY_FAILED" in reason or "certificate" in reason.lower():
+    if "SSL" in reason or "Handshake failed" in reason:
         return Misconfigured(
             f"TLS with {there.shown} fails ({_secretless(there, reason)})",
             remedy="look at ssl_cafile and ssl_check_hostname in MLIFE_BUS, and at the brokers' certificates",
+        )
+    if there.protocol.startswith("SASL") and _complaints.holds("socket disconnected") and not _probed(there):
+        return Unavailable(  # of a refusal over TLS kafka-python often sees only the end
+            f"{there.shown} ends the connection while MLife logs in",
+            remedy="if it has not just started, correct user, secret and sasl_mechanism in MLIFE_BUS",
         )
     return Unavailable(
         f"{there.shown} can't be used now ({_secretless(there, _probed(there) or reason)})",

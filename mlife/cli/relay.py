@@ -31,17 +31,19 @@ def command(home: str | None, once: bool, again_after: int | None) -> None:
     mlife relay --once
     """
     from mlife.runtime import settings
-    from mlife.runtime.relaying import open_relay
+    from mlife.runtime.relaying import open_relay, run_relay
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with open_relay(settings(home)) as relay:
-        if again_after is not None:
-            relay.book.set_back(again_after)
-        if once:
-            click.echo(f"published up to {relay.once(stop)}")
-        else:
-            relay.run(stop)
-            click.echo(f"ended; published up to {relay.book.published().position}")
+    chosen = settings(home)
+    if again_after is not None or once:
+        with open_relay(chosen) as relay:
+            if again_after is not None:
+                relay.book.set_back(again_after)
+            if once:
+                click.echo(f"published up to {relay.once(stop)}")
+                return
+    run_relay(chosen, stop)
+    click.echo("the relay has ended; what is not published yet is in the log")

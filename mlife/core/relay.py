@@ -9,6 +9,7 @@ may come twice, always in order, and consumers see that by `sequence`.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections import deque
@@ -56,6 +57,11 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 
 TOLD_SECONDS: Final = 60.0
 """How often the relay says where it is, and what is still away."""
+
+TOLD_TROUBLES: Final = 5
+"""Different troubles that are told at once until things work again; numbers make no difference."""
+
+_NUMBERS = re.compile(r"\d+")
 
 
 class Flight(Protocol):
@@ -354,17 +360,21 @@ class Trouble:
     def __init__(self) -> None:
         self._since: float | None = None
         self._told_at = time.monotonic()
+        self._told: set[str] = set()
 
     def met(self, said: str) -> None:
         """Something is away."""
         now = time.monotonic()
         if self._since is None:
             self._since = now
+        without_numbers = _NUMBERS.sub("", said)
+        if without_numbers not in self._told and len(self._told) < TOLD_TROUBLES:
             log.warning("%s", said)
-        elif now - self._told_at < TOLD_SECONDS:
-            return
-        else:
+        elif now - self._told_at >= TOLD_SECONDS:
             log.warning("still, after %.0f s: %s", now - self._since, said)
+        else:
+            return
+        self._told.add(without_numbers)
         self._told_at = now
 
     def over(self, run: _Run) -> None:
@@ -372,8 +382,9 @@ class Trouble:
         now = time.monotonic()
         if self._since is not None:
             log.info("goes on after %.0f s: %s", now - self._since, run.told())
-        elif now - self._told_at > TOLD_SECONDS:
+        elif now - self._told_at >= TOLD_SECONDS:
             log.info("%s", run.told())
         else:
             return
         self._since, self._told_at = None, now
+        self._told.clear()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
-from mlife.core.errors import Misconfigured
+from mlife.core.errors import Misconfigured, Unavailable
 from mlife.core.events import registry
-from mlife.core.relay import Relay, RelayBook
+from mlife.core.relay import LONGEST_PAUSE, Relay, RelayBook, Trouble
 from mlife.runtime import Settings, load_features, needing
 
 
@@ -40,6 +41,23 @@ def open_relay(chosen: Settings) -> Iterator[Relay]:
         bus = open_.enter_context(closing(KafkaBus(there, registry)))
         book = PostgresRelayBook(database)
         yield Relay(store, bus, book, shown=f"{database.shown} → {there.shown}")
+
+
+def run_relay(chosen: Settings, stop: threading.Event) -> None:
+    """
+    Publish what *chosen* names until *stop* is set; a log that can't be reached is waited for, also at the start.
+
+    Raises:
+        Misconfigured, Corrupt: a person must do something first.
+    """
+    trouble = Trouble()
+    while not stop.is_set():
+        try:
+            with open_relay(chosen) as relay:
+                relay.run(stop)
+        except Unavailable as fault:
+            trouble.met(str(fault))
+            stop.wait(LONGEST_PAUSE)
 
 
 @contextmanager

@@ -14,11 +14,11 @@ class Facts:
     """Appends facts to *store* as *chance* has it: any type, few keys, some with every attribute and some with none."""
 
     def __init__(self, store: EventStore, chance: random.Random) -> None:
-        self._store, self._chance = store, chance
+        self._store, self.chance = store, chance
         self._types = [kind.type for kind in registry if kind.topic.startswith("mlife.")]
 
     def draft(self, **values: Any) -> Draft:
-        chance, body = self._chance, b'{"n":"%s"}' % (b"x" * self._chance.randrange(900))
+        chance, body = self.chance, b'{"n":"%s"}' % (b"x" * self.chance.randrange(900))
         name = chance.randbytes(16)
         some = chance.random() < 0.5
         made = Draft(

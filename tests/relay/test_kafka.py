@@ -122,7 +122,7 @@ def test_an_event_of_eight_megabytes_passes_among_small_ones(
 
 def noise(facts: Facts, size: int) -> bytes:
     """JSON of *size* bytes that can't be compressed below half of that."""
-    return b'"%s"' % facts._chance.randbytes(size // 2 - 1).hex().encode()
+    return b'"%s"' % facts.chance.randbytes(size // 2 - 1).hex().encode()
 
 
 def take_at_most(admin: KafkaAdminClient, topic: str, size: int) -> None:
