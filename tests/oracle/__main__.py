@@ -103,24 +103,29 @@ def _live_through(world: World, steps: Iterable[Step], kills: int) -> None:
 
 
 def _play(world: World, steps: Iterable[Step]) -> None:
-    """Let every step happen in its second, and what it began end in its own."""
+    """
+    Let every step happen in its second, and what it began end in its own.
+
+    The clock of the schedule stands still while a server is started: what follows is not to come all at once then.
+    """
     order = itertools.count()
     coming: list[tuple[float, int, Callable[[], Any]]] = []
+    lost = time.monotonic()
 
     def happen(step: Step) -> None:
         world.tell(step.fault, which=step.which, lasts=step.lasts)
         end = FAULTS[step.fault].do(world, step.which)
         if end is not None:
-            heapq.heappush(coming, (time.monotonic() + step.lasts, next(order), end))
+            heapq.heappush(coming, (step.second + step.lasts, next(order), end))
 
-    began = time.monotonic()
     for step in steps:
-        heapq.heappush(coming, (began + step.second, next(order), lambda step=step: happen(step)))
+        heapq.heappush(coming, (step.second, next(order), lambda step=step: happen(step)))
     while coming:
-        at, _, act = heapq.heappop(coming)
-        _tended(world, max(0.0, at - time.monotonic()))
+        second, _, act = heapq.heappop(coming)
+        _tended(world, max(0.0, lost + second - time.monotonic()))
         act()
         world.tend()
+        lost = max(lost, time.monotonic() - second)
 
 
 def _tended(world: World, seconds: float) -> None:

@@ -205,7 +205,7 @@ def report(report_id: str, chance: random.Random) -> dict[str, Any]:
         "report_id": report_id,
         "data": [{"uri": f"s3://field/{report_id}.png", "media_type": "image/png"}],
         "prediction": {"type": "class", "label": str(chance.randrange(10)), "score": 0.5},
-        "truth": {"type": "class", "label": str(chance.randrange(10))},
+        "truth": {"type": "class", "label": str(chance.randrange(10, 20))},
         "observed_at": "2026-01-02T03:04:05Z",
     }
 

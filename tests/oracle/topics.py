@@ -68,12 +68,13 @@ class Kafka:
 
 def _to_the_end(consumer: Any, start: TopicPartition, end: int) -> Iterator[Any]:
     consumer.assign([start])
-    while consumer.position([start])[0].offset < end:
-        for m in consumer.consume(1_000, timeout=10):
+    at = start.offset
+    while at < end:
+        for m in consumer.consume(min(1_000, end - at), timeout=10):
             if m.error() is not None:
                 raise RuntimeError(f"{start.topic}[{start.partition}]: {m.error()}")
-            if m.offset() < end:
-                yield m
+            at = m.offset() + 1
+            yield m
 
 
 def _message(m: Any) -> Message:
