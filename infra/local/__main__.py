@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from infra.local import Kafka, Minio, Missing, Postgres, VersityGateway, kafka, s3
+from infra.local.cache import cache
 from infra.local.program import Program
 from infra.local.server import Broken
 
@@ -23,49 +24,62 @@ def main() -> int:
     ways = parser.add_subparsers(dest="way", required=True)
     prepare = ways.add_parser("prepare", help="download and build the components, once")
     prepare.add_argument("--minio", action="store_true", help="MinIO too: another three minutes")
-    run = ways.add_parser("run", help="start everything in a temporary folder, for a command")
+    run = ways.add_parser("run", help="start everything in a folder, for a command")
     run.add_argument("--minio", action="store_true", help="MinIO for S3 instead of versitygw")
-    run.add_argument("--program", action="store_true", help="also `mlife relay`, workers and `mlife up`")
+    run.add_argument("--program", action="store_true", help="also `mlife relay` and workers of each kind")
+    run.add_argument("--folder", type=Path, help="keep data and logs there; without it they are removed at the end")
     run.add_argument("command", nargs="+", help="after --; it finds the servers in MLIFE_STORE, MLIFE_BUS, MLIFE_FILES")
     told = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         if told.way == "prepare":
             return prepare_components(minio=told.minio)
-        return run_with(told.command, minio=told.minio, program=told.program)
+        with ExitStack() as stack:
+            at = told.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mlife-cluster-")))
+            return run_with(told.command, at.absolute(), minio=told.minio, program=told.program)
     except (Missing, Broken) as fault:
-        sys.stderr.write(f"{fault}\n")
-        return 1
+        say(str(fault))
+    except KeyboardInterrupt:
+        say("stopped")
+    return 1
+
+
+def say(what: str) -> None:
+    """On standard error: standard output is the command's."""
+    sys.stderr.write(f"{what}\n")
 
 
 def prepare_components(*, minio: bool) -> int:
     """Whatever is not there yet."""
-    modules = [s3.VERSITY, *([s3.MINIO] if minio else [])]
     began = time.monotonic()
+    if not (cache() / kafka.CLASSES).exists():
+        say(f"downloading Kafka and building an S3 server into {cache()}, once; this takes a minute or two")
     with ThreadPoolExecutor(2) as pool:
+        modules = [s3.VERSITY, *([s3.MINIO] if minio else [])]
         for made in [pool.submit(kafka.prepare), *(pool.submit(s3.prepare, module) for module in modules)]:
             made.result()
     took = time.monotonic() - began
     if took > 1:
-        sys.stderr.write(f"components prepared in {took:.0f} s\n")
+        say(f"components are ready, after {took:.0f} s")
     return 0
 
 
-def run_with(command: Sequence[str], *, minio: bool, program: bool) -> int:
-    """The exit code of *command*, run beside everything that the cluster size needs."""
-    with tempfile.TemporaryDirectory(prefix="mlife-cluster-") as folder, ExitStack() as running:
-        at = Path(folder)
-        at.chmod(0o755)  # PostgreSQL runs as somebody else where we are root
+def run_with(command: Sequence[str], at: Path, *, minio: bool, program: bool) -> int:
+    """The exit code of *command*, run beside everything that the cluster size needs, with data and logs in *at*."""
+    with ExitStack() as running:
         servers = [Postgres(at / "postgresql"), Kafka(at / "kafka"), (Minio if minio else VersityGateway)(at / "s3")]
         with ThreadPoolExecutor(3) as pool:
             for started in [pool.submit(running.enter_context, server) for server in servers]:
                 started.result()
         store, bus, files = (server.url for server in servers)
         told = {"MLIFE_HOME": str(at / "home"), "MLIFE_STORE": store, "MLIFE_BUS": bus, "MLIFE_FILES": files}
-        sys.stderr.write(f"PostgreSQL, Kafka and S3 run in {folder}, with their logs\n")
-        if program:
-            running.enter_context(Program(told, at))
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        return subprocess.run(list(command), env={**os.environ, **told}, check=False).returncode
+        processes = running.enter_context(Program(told, at)) if program else None
+        say(f"PostgreSQL, Kafka and S3{', relay and workers' if program else ''} run in {at}, with their logs")
+        code = subprocess.run(list(command), env={**os.environ, **told}, check=False).returncode
+        for role, tail in (processes.ended() if processes else {}).items():
+            say(f"`mlife {role}` had ended before; its log ends so:\n{tail}")
+            code = code or 1
+        return code
 
 
 if __name__ == "__main__":

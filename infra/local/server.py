@@ -171,7 +171,7 @@ class Server(ABC):
         self, command: Sequence[str | Path], user: str | None = None, **environment: str
     ) -> "subprocess.Popen[bytes]":
         with self.log.open("ab") as log:
-            return _spawner.spawn(
+            return spawned(
                 leashed(command, user),
                 cwd=self.folder,
                 env={**os.environ, **environment},
@@ -254,4 +254,5 @@ class _Wanted:
             self.done.set()
 
 
-_spawner = _Spawner()
+spawned = _Spawner().spawn
+"""A process of *command*, made by a thread that outlives the caller; options as of `subprocess.Popen`."""

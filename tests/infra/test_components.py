@@ -264,3 +264,27 @@ def test_one_that_does_not_start_says_where_its_log_is(tmp_path: Path) -> None:
         Never(tmp_path).start()
     assert "out of tea" in str(told.value)
     assert os.fspath(tmp_path / "never.log") in str(told.value)
+
+
+def test_a_command_runs_beside_servers_that_are_gone_after_it(
+    tmp_path: Path, kafka_broker: Kafka, s3_shared: Server
+) -> None:
+    """Data stays in the folder, so that a second run goes on with it."""
+    look = (
+        "import os, psycopg; db = psycopg.connect(os.environ['MLIFE_STORE'], autocommit=True)\n"
+        "db.execute('CREATE TABLE IF NOT EXISTS runs (n int)'); db.execute('INSERT INTO runs VALUES (1)')\n"
+        "print(db.execute('SELECT count(*) FROM runs').fetchone()[0])\n"
+        "print(os.environ['MLIFE_BUS'], os.environ['MLIFE_FILES'])\n"
+        "raise SystemExit(5)"
+    )
+    beside = [sys.executable, "-m", "infra.local", "run", "--folder", str(tmp_path / "cluster"), "--"]
+    for count in ("1", "2"):
+        done = subprocess.run(
+            [*beside, sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 5, done.stderr
+        assert str(tmp_path / "cluster") in done.stderr
+        said, bus, files = done.stdout.split()
+        assert said == count
+        for port in re.findall(rf"{re.escape(LOOPBACK)}:(\d+)", f"{bus} {files}"):
+            assert not listening(int(port))
