@@ -2,7 +2,8 @@
 Published schemas: written from the registry, committed, and never changed once they were in a release.
 
 `schemas/<type>.json` is the JSON Schema of one event version, `schemas/examples/<type>.json` a whole CloudEvent of it,
-`schemas/asyncapi.json` the topics, `schemas/openapi.json` HTTP, `docs/events.md` the catalogue for people.
+`schemas/asyncapi.json` the topics, `schemas/openapi.json` HTTP, `docs/events.md` the catalogue for people,
+`infra/kafka/topics.sh` makes the topics.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from mlife.core.errors import Corrupt, Misconfigured, NotFound
 from mlife.core.event_catalogue import catalogue, json_name
 from mlife.core.events import EventKind, registry, stored_bytes
 from mlife.core.schema_examples import golden
+from mlife.core.topics import LARGEST_MESSAGE, Topic, component_topics, script
+from mlife.core.topics import topics as all_topics
 
 JSON = dict[str, Any]
 SINCE = "x-since"
@@ -79,6 +82,7 @@ def asyncapi(kinds: Iterable[EventKind]) -> JSON:
     topics: dict[str, list[EventKind]] = {}
     for kind in kinds:
         topics.setdefault(kind.topic, []).append(kind)
+    bindings = {t.name: _binding(t) for t in component_topics(k for listed in topics.values() for k in listed)}
     headers = {"type": "object", "properties": {f"ce_{a}": {"type": "string"} for a in ATTRIBUTES}}
     return {
         "asyncapi": "3.0.0",
@@ -92,6 +96,7 @@ def asyncapi(kinds: Iterable[EventKind]) -> JSON:
             topic: {
                 "address": topic,
                 "messages": {k.type: {"$ref": f"#/components/messages/{k.type}"} for k in listed},
+                "bindings": {"kafka": bindings[topic]},
             }
             for topic, listed in sorted(topics.items())
         },
@@ -108,12 +113,23 @@ def asyncapi(kinds: Iterable[EventKind]) -> JSON:
                     "contentType": "application/json",
                     "headers": {"$ref": "#/components/schemas/headers"},
                     "payload": {"schemaFormat": "application/schema+json", "schema": {"$ref": f"./{k.type}.json"}},
+                    "bindings": {"kafka": {"key": {"type": "string"}, "bindingVersion": BINDING}},
                 }
                 for listed in topics.values()
                 for k in listed
             },
         },
     }
+
+
+BINDING = "0.5.0"
+"""Version of AsyncAPI's words about Kafka."""
+
+
+def _binding(topic: Topic) -> JSON:
+    """What subscribers should know of *topic*: how many partitions, and what it keeps."""
+    kept = {"cleanup.policy": ["delete"], "retention.ms": topic.keep_ms or -1, "max.message.bytes": LARGEST_MESSAGE}
+    return {"partitions": topic.partitions, "topicConfiguration": kept, "bindingVersion": BINDING}
 
 
 ATTRIBUTES = (
@@ -129,6 +145,7 @@ def generated(kinds: Sequence[EventKind], http: Http | None = None) -> dict[str,
     files["schemas/asyncapi.json"] = as_bytes(asyncapi(kinds))
     if http is not None:
         files["schemas/openapi.json"] = as_bytes(http.openapi())
+        files["infra/kafka/topics.sh"] = script(all_topics(kinds)).encode()
     files["docs/events.md"] = catalogue(kinds).encode()
     return files
 
