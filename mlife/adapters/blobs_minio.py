@@ -105,7 +105,7 @@ class MinioBlobs:
         part = max(PART, math.ceil(stored.size / MOST_PARTS))
         if stored.size > part:
             self._sweep()
-        with self._s3.translated(), _no_state():
+        with _no_state(), self._s3.translated():
             self._s3.client.put_object(
                 self._bucket,
                 self._s3.address.object_of(stored.sha256),
@@ -313,8 +313,7 @@ class MinioBlobs:
     def _check_bucket(self) -> None:
         """A missing object and a missing bucket look the same where no body is sent. Raises Misconfigured."""
         if not self._has_bucket:
-            with self._s3.translated():
-                self._has_bucket = self._s3.client.bucket_exists(self._bucket)
+            self._has_bucket = self._s3.has_bucket()
             if not self._has_bucket:
                 raise no_bucket(self._s3.shown)
 

@@ -33,8 +33,7 @@ def check_s3(url: str, *, fix: bool = False) -> Iterator[Finding]:
     """
     s3 = S3(address_of(url), connect=SECONDS, read=SECONDS, tries=1)
     yield from _reached(s3)
-    with s3.translated():
-        is_there = s3.client.bucket_exists(s3.address.bucket)
+    is_there = s3.has_bucket()
     if not is_there and fix:
         with s3.translated():
             s3.client.make_bucket(s3.address.bucket, location=s3.address.region)

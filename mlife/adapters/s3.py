@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
+import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -12,7 +13,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 import certifi
 import urllib3
 from minio import Minio
-from urllib3.exceptions import ReadTimeoutError
+from minio.error import S3Error
+from urllib3.exceptions import NewConnectionError, ProtocolError
 
 from mlife.adapters.s3_faults import translated
 from mlife.core.errors import Misconfigured, shortened, without_secrets
@@ -23,6 +25,10 @@ READ_SECONDS: Final = 10.0
 JOIN_SECONDS: Final = 120.0
 """Until the server has copied an object, or joined the parts of a large one: it may have to move gigabytes."""
 
+PAUSES: Final = (0.1, 0.3)
+"""Seconds before the second and the third try."""
+
+_AGAIN: Final = frozenset({502, 503, 504})
 GIB: Final = 1 << 30
 CACHE_GIB: Final = 10
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -156,10 +162,8 @@ class S3:
         self.address = address
         self.shown = address.shown
         self.pool = _Pool(
+            tries,
             timeout=urllib3.Timeout(connect=connect, read=read),
-            retries=_Patience(
-                total=tries - 1, backoff_factor=0.1, status_forcelist=(502, 503, 504), raise_on_status=False
-            ),
             maxsize=16,
             **({"ssl_context": _trust(address)} if address.is_encrypted else {}),
         )
@@ -175,6 +179,22 @@ class S3:
     def translated(self) -> Any:
         """A block in which the client's errors become ours; see `s3_faults.translated`."""
         return translated(self.shown)
+
+    def has_bucket(self) -> bool:
+        """
+        Is our bucket there? Asked in a way that is answered with a reason, unlike HEAD.
+
+        Raises:
+            Unavailable, Misconfigured: the server is away, or refuses our key.
+        """
+        with self.translated():
+            try:
+                next(self.client.list_objects(self.address.bucket, prefix=self.address.incoming), None)
+            except S3Error as e:
+                if e.code == "NoSuchBucket":
+                    return False
+                raise
+        return True
 
     @property
     def base(self) -> str:
@@ -193,37 +213,38 @@ def _trust(address: Address) -> ssl.SSLContext:
         ) from e
 
 
-class _Patience(urllib3.Retry):
-    """Knocks again where the connection fails, but not where the server took it and is silent: that took enough."""
-
-    def increment(
-        self,
-        method: str | None = None,
-        url: str | None = None,
-        response: Any = None,
-        error: Exception | None = None,
-        _pool: Any = None,
-        _stacktrace: Any = None,
-    ) -> urllib3.Retry:
-        if isinstance(error, ReadTimeoutError):
-            raise error
-        return super().increment(method, url, response, error, _pool, _stacktrace)
-
-
 class _Pool(urllib3.PoolManager):
-    """Connections, of this process only; what makes the server move bytes of its own may take it longer."""
+    """
+    Connections of this process only, which knock again where a connection fails.
 
-    def __init__(self, **kw: Any) -> None:
+    Not again where the server took the request and is silent: that took long enough. urllib3's own way to retry tells
+    the two apart no more than it can be kept from writing each try to the log.
+    """
+
+    def __init__(self, tries: int, **kw: Any) -> None:
         super().__init__(**kw)
-        self._pid = os.getpid()
+        self._pid, self._tries = os.getpid(), tries
 
     def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]  # noqa: FBT001, FBT002 - as it is declared there
         if os.getpid() != self._pid:
             self.clear()
             self._pid = os.getpid()
         if (method == "POST" and "uploadId=" in url) or "x-amz-copy-source" in (kw.get("headers") or ()):
+            # the server moves bytes of its own before it answers
             kw["timeout"] = urllib3.Timeout(connect=CONNECT_SECONDS, read=JOIN_SECONDS)
-        return super().urlopen(method, url, redirect=redirect, **kw)
+        for pause in PAUSES[: self._tries - 1]:
+            try:
+                answer = super().urlopen(method, url, redirect=redirect, **{**kw, "retries": False})
+                if answer.status not in _AGAIN:
+                    return answer
+                answer.drain_conn()
+            except NewConnectionError:
+                pass  # nothing was sent
+            except ProtocolError:
+                if method == "POST":  # it may have been done
+                    raise
+            time.sleep(pause)
+        return super().urlopen(method, url, redirect=redirect, **{**kw, "retries": False})
 
 
 def as_query(values: dict[str, str]) -> str:

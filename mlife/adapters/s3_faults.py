@@ -11,7 +11,6 @@ from minio.error import InvalidResponseError, MinioException, S3Error, ServerErr
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
-    MaxRetryError,
     NameResolutionError,
     NewConnectionError,
     ReadTimeoutError,
@@ -38,7 +37,7 @@ _BUSY: Final = frozenset({"RequestTimeout", "SlowDown", "SlowDownRead", "SlowDow
 _NO_SPACE: Final = ("no space left", "storage backend has reached")
 """How a server without a code of its own for it says that its disk is full."""
 
-START: Final = "start it, or correct host and port in MLIFE_FILES; the same will work once it answers"
+START: Final = "start it, or correct MLIFE_FILES: host, port, s3+https where it speaks TLS"
 
 
 @contextmanager
@@ -120,18 +119,17 @@ def _strange(shown: str, error: InvalidResponseError) -> MLifeError:
 
 
 def _away(shown: str, error: HTTPError) -> MLifeError:
-    reason: BaseException = error.reason if isinstance(error, MaxRetryError) and error.reason else error
-    if isinstance(reason, SSLError):
-        return _untrusted(shown, str(reason))
-    why = "it does not answer"
-    if isinstance(reason, NameResolutionError):
+    if isinstance(error, SSLError):
+        return _untrusted(shown, str(error))
+    why = "the connection breaks off"
+    if isinstance(error, NameResolutionError):
         why = "its host is not known"
-    elif isinstance(reason, ConnectTimeoutError):
+    elif isinstance(error, NewConnectionError):
+        why = "the connection is refused" if "refused" in str(error) else "no connection can be made"
+    elif isinstance(error, ConnectTimeoutError):
         why = "nothing answers at its address"
-    elif isinstance(reason, ReadTimeoutError):
+    elif isinstance(error, ReadTimeoutError):
         why = "it takes requests and does not answer"
-    elif isinstance(reason, NewConnectionError):
-        why = "the connection is refused" if "refused" in str(reason) else "no connection can be made"
     return Unavailable(f"the files' server {shown} is away: {why}", remedy=START)
 
 
