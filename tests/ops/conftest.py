@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from mlife.badcases.intake import Intake
+from mlife.cli.doctor import command as doctor
 from mlife.core.moving import House
 from mlife.runtime import Home, open_home, settings
 from mlife.runtime.moving import house_of
@@ -68,11 +70,12 @@ def mlife(*words: object, timeout: float = 120, **variables: str) -> subprocess.
 
 
 def findings(*words: object, **variables: str) -> dict[str, dict[str, str]]:
-    """What `mlife doctor` finds, by part."""
-    told = mlife("doctor", "--json", *words, **variables)
+    """What `mlife doctor` finds, by part; in this process, which saves a second each time."""
+    none: dict[str, str | None] = {name: None for name in os.environ if name.startswith("MLIFE_")}
+    told = CliRunner(env={**none, **variables}).invoke(doctor, ["--json", *map(str, words)])
     found = {f["what"]: f for f in map(json.loads, told.stdout.splitlines())}
-    assert found, told.stderr
-    assert told.returncode == int(any(f["state"] == "wrong" for f in found.values()))
+    assert found, (told.output, told.exception)
+    assert told.exit_code == int(any(f["state"] == "wrong" for f in found.values()))
     return found
 
 
