@@ -67,6 +67,49 @@ def test_a_local_path_holds_the_bytes(blobs):
     assert path is None or path.read_bytes() == DIGIT
 
 
+def test_a_file_can_be_read_from_anywhere(blobs):
+    data = random.Random(2).randbytes(700_000)
+    with blobs.open(blobs.put(data).sha256) as stream:
+        assert stream.seekable()
+        assert stream.seek(-10, os.SEEK_END) == len(data) - 10
+        assert stream.read() == data[-10:]
+        assert stream.read() == b""
+        stream.seek(400_000)
+        assert stream.read(5) == data[400_000:400_005]
+        assert stream.tell() == 400_005
+        stream.seek(3, os.SEEK_CUR)
+        assert stream.read(1) == data[400_008:400_009]
+        stream.seek(0)
+        assert stream.read() == data
+        stream.seek(len(data) + 5)
+        assert stream.read() == b""
+
+
+def test_a_path_can_be_held_for_as_long_as_it_is_needed(blobs, tmp_path):
+    stored = blobs.put(DIGIT)
+
+    held = blobs.hold(stored.sha256, tmp_path / "run" / "a.png")
+
+    assert held.read_bytes() == DIGIT
+    assert blobs.hold(stored.sha256, tmp_path / "run" / "a.png") == held
+
+
+def test_links_are_given_for_both_ways_or_for_none(blobs):
+    stored = blobs.put(DIGIT)
+
+    upload = blobs.upload_link(sha256=stored.sha256, size=stored.size, seconds=60)
+    download = blobs.download_link(stored.sha256, disposition="attachment", media_type="text/plain", seconds=60)
+
+    assert (upload is None) == (download is None)
+    assert upload is None or (upload.seconds == 60 and upload.url not in repr(upload))
+
+
+def test_an_upload_that_nobody_began_is_not_found(blobs):
+    for upload_id in ("0" * 32, "", "../../etc/passwd"):
+        with pytest.raises(NotFound):
+            blobs.take_upload(upload_id, sha256="1" * 64, size=1)
+
+
 def test_a_stream_that_gives_little_at_a_time_is_read_to_its_end(blobs):
     class Bytewise(io.BytesIO):
         def read(self, size=-1):
@@ -113,8 +156,8 @@ def test_many_threads_may_put_the_same_files(blobs):
 
 
 @pytest.mark.parametrize("name", ["0" * 64, "", "xyz", "../../etc/passwd", "/etc/passwd", "A" * 64, "0" * 63 + "\0"])
-def test_a_file_that_is_not_there_is_not_found(blobs, name):
-    for ask in (blobs.open, blobs.size, blobs.path):
+def test_a_file_that_is_not_there_is_not_found(blobs, tmp_path, name):
+    for ask in (blobs.open, blobs.size, blobs.path, lambda name: blobs.hold(name, tmp_path / "held")):
         with pytest.raises(NotFound):
             ask(name)
     if name == "0" * 64:
