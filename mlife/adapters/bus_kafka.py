@@ -29,6 +29,7 @@ from mlife.adapters.message_kafka import headers
 from mlife.adapters.topics_kafka import CLIENT, ensure_topics, explained, translated
 from mlife.core.errors import Misconfigured, MLifeError, Unavailable
 from mlife.core.events import Event, EventKind, Recorded, registry
+from mlife.core.folding import without_gc
 from mlife.core.packing import packed
 from mlife.core.relay import Connected, Flight
 from mlife.core.topics import LARGEST_MESSAGE, LOG, topics
@@ -81,7 +82,8 @@ class KafkaBus:
         """See `Bus.publish`."""
         if self._producer is None:
             raise Unavailable(f"{self._there.shown} is not connected", remedy="connect to it")
-        return self._producer.publish(events, log)
+        with without_gc():
+            return self._producer.publish(events, log)
 
     def drop(self) -> None:
         """See `Bus.drop`."""
@@ -94,12 +96,20 @@ class KafkaBus:
         self.drop()
 
 
+class _FasterProducer(KafkaProducer):  # type: ignore[misc]
+    """kafka-python's producer without its estimate of every message's size, which takes a fifth of a send's time."""
+
+    def _estimate_size_in_bytes(self, key: bytes, value: bytes, headers: Any = None) -> int:
+        """Near enough for a limit that no event reaches. Where a release calls it otherwise, only time is lost."""
+        return len(value)
+
+
 class _Producer:
     """kafka-python's producer until something is refused; then it is at its end."""
 
     def __init__(self, there: KafkaConnection) -> None:
         self._there = there
-        self._kafka = KafkaProducer(**there.kafka_python(), **PRODUCER)
+        self._kafka = _FasterProducer(**there.kafka_python(), **PRODUCER)
         self._log = there.topic(LOG)
         self._copies = sorted(self._kafka.partitions_for(self._log))
         self._topics: dict[str, str] = {}
