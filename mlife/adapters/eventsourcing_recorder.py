@@ -12,7 +12,7 @@ import base64
 import hashlib
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
@@ -308,16 +308,16 @@ class Factory(InfrastructureFactory[LogTrackingRecorder]):
     """
     Makes the recorders of an application from its environment.
 
-    `MLIFE_HOME` names the home. The application's name is that of its class, as the library has it.
+    `MLIFE_HOME` names the home in whose log it lives, or `MLIFE_STORE` the log itself, where that is PostgreSQL. The
+    application's name is that of its class, as the library has it.
     """
 
     def __init__(self, env: Environment) -> None:
         super().__init__(env)
-        home = env.get("MLIFE_HOME")
-        if not home:
-            raise ProgrammingError("MLIFE_HOME is not set: name the home in whose log the application shall live")
-        with translated():
-            self._store = SqliteEventStore(Path(home).absolute() / "mlife.db")
+        self._opened = ExitStack()
+        with translated(), ExitStack() as opened:
+            self._store = _log(env.get("MLIFE_STORE") or "", env.get("MLIFE_HOME") or "", opened)
+            self._opened = opened.pop_all()
 
     def aggregate_recorder(self, purpose: str = "events") -> LogAggregateRecorder:
         """See `InfrastructureFactory`."""
@@ -338,8 +338,19 @@ class Factory(InfrastructureFactory[LogTrackingRecorder]):
         return LogProcessRecorder(self._store, self.env.name)
 
     def close(self) -> None:
-        """Finish what is queued and release the file."""
-        self._store.close()
+        """Finish what is queued, and release the log."""
+        self._opened.close()
+
+
+def _log(store: str, home: str, opened: ExitStack) -> EventStore:
+    if store.startswith("postgresql:"):
+        from mlife.adapters.events_postgres import PostgresEventStore
+        from mlife.adapters.postgres import Postgres
+
+        return opened.enter_context(closing(PostgresEventStore(opened.enter_context(closing(Postgres(store))))))
+    if not home:
+        raise ProgrammingError("MLIFE_HOME is not set: name the home in whose log the application shall live")
+    return opened.enter_context(closing(SqliteEventStore(Path(home).absolute() / "mlife.db")))
 
 
 def _stream(kind: type[Event], name: str) -> str:

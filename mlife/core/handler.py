@@ -210,7 +210,7 @@ class HandlerBook(Protocol):
         """Checkpoint of every handler that ever ran."""
 
     def move(self, positions: dict[str, int]) -> None:
-        """Set checkpoints, and forget the attempts at facts up to them, parked ones excepted."""
+        """Move checkpoints on, never back, and forget the attempts at facts up to them, parked ones excepted."""
 
     def attempt(self, handler: str, position: int, change: int = 1) -> int:
         """Count a try *before* it is made, so that a crash counts (-1: it was none); how many that makes."""

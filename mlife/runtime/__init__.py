@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -201,15 +201,12 @@ def _on_postgres(chosen: Settings) -> _Kept:
         from mlife.adapters.postgres import Postgres
         from mlife.adapters.views_postgres import PostgresViews
 
-    database = Postgres(chosen.store)
-    try:
-        store = PostgresEventStore(database)
-        views = PostgresViews(database)
+    with ExitStack() as opened:
+        database = opened.enter_context(closing(Postgres(chosen.store)))
+        store = opened.enter_context(closing(PostgresEventStore(database)))
+        views = opened.enter_context(closing(PostgresViews(database)))
         book, keys, locks = PostgresHandlerBook(database), PostgresKeys(database), PostgresLocks(database)
-    except BaseException:
-        database.close()
-        raise
-    return _Kept(store, views, book, keys, locks, [store, views, database])
+        return _Kept(store, views, book, keys, locks, [opened.pop_all()])
 
 
 def _blobs(chosen: Settings) -> Blobs:

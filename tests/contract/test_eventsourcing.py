@@ -15,6 +15,7 @@ pytest.importorskip("eventsourcing")
 
 from eventsourcing.persistence import IntegrityError, OperationalError, ProgrammingError, StoredEvent, Tracking
 from eventsourcing.tests import persistence as shipped
+from eventsourcing.utils import Environment
 
 from mlife.adapters.events_postgres import PostgresEventStore
 from mlife.adapters.events_sqlite import SqliteEventStore
@@ -187,3 +188,10 @@ def test_an_outage_is_the_library_s_operational_error(tmp_path: Path) -> None:
         Factory.construct({"PERSISTENCE_MODULE": Factory.__module__, "MLIFE_HOME": str(tmp_path / "file")})
     with pytest.raises(ProgrammingError, match="MLIFE_HOME is not set"):
         Factory.construct({"PERSISTENCE_MODULE": Factory.__module__})
+
+
+def test_an_application_lives_in_the_log_on_postgresql(postgres_url: str) -> None:
+    with closing(Factory(Environment("Rota", {"MLIFE_STORE": postgres_url}))) as first:
+        first.application_recorder().insert_events([stored("a", 1)])
+    with closing(Factory(Environment("Rota", {"MLIFE_STORE": postgres_url}))) as second:
+        assert second.application_recorder().select_events("a") == [stored("a", 1)]
