@@ -22,7 +22,9 @@ from mlife.core.errors import Conflict, Invalid, Misconfigured, Unavailable
 from mlife.core.events import Event, Recorded
 from mlife.core.projection import Projection, Tx, Views, projections
 from mlife.core.tables import TextIndex, metadata
+from tests.contract import folding
 from tests.contract.drafts import draft
+from tests.contract.folding import Change
 from tests.toys import only_toys
 
 wares = Table(
@@ -60,7 +62,7 @@ def open_postgres(postgres_url: str) -> Iterator[Callable[[], PostgresViews]]:
         yield lambda: PostgresViews(opened.enter_context(closing(Postgres(postgres_url))))
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.cluster)])
 def open_views(request: pytest.FixtureRequest, registered: None) -> Iterator[Callable[[], SqlViews]]:
     """Opens the query tables, as one more process would."""
     how = request.getfixturevalue(f"open_{request.param}")
@@ -87,19 +89,9 @@ def tables(views: SqlViews) -> set[str]:
         return set(inspect(c).get_table_names())
 
 
-Change = Callable[[Tx], None]
-
-
 def fold(views: Views, *changes: Change, projection: Projection = stock) -> None:
     """Each change in a transaction of its own, as the fold of one event."""
-    for change in changes:
-        standing = views.prepare(projection)
-        events = [Recorded[Event](standing.position + 1, 1, draft("ware/1", str(standing.position)))]
-        projection.apply = lambda events, tx, change=change: change(tx)  # type: ignore[method-assign]
-        try:
-            views.apply(projection, standing, events, standing.position + 1)
-        finally:
-            del projection.apply  # type: ignore[method-assign]
+    folding.fold(views, *changes, projection=projection)
 
 
 def rows(views: Views) -> list[tuple[Any, ...]]:

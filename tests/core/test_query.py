@@ -1,12 +1,11 @@
 """The query language as a person meets it: reading, answers to mistakes, completion, narrowing."""
 
 import itertools
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, select
+from sqlalchemy import Engine, select
 
 from mlife.core import query as q
 from mlife.core.errors import Misconfigured
@@ -18,14 +17,6 @@ EVERYTHING = (
 )
 ROW = dict.fromkeys(["name", "severity", "done", "rate", "seen", "seen_text", "seen_number", "version", "version_key"])
 ROW |= {"count": 0, "clients": []}
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = create_engine("sqlite://")
-    table.metadata.create_all(made)
-    yield made
-    made.dispose()
 
 
 def found(engine: Engine, text: str) -> list[int]:
@@ -173,11 +164,11 @@ def test_values_reach_the_database_as_parameters_only():
     assert attack in compiled.params.values()
 
 
-def test_a_prefix_is_looked_up_in_the_index(engine):
+def test_a_prefix_is_looked_up_in_the_index(sqlite_engine):
     condition = q.compile_query(q.parse("name:thin*"), table.THINGS, table.NOW)
-    with engine.connect() as connection:
+    with sqlite_engine.connect() as connection:
         connection.exec_driver_sql("CREATE INDEX IF NOT EXISTS by_name ON things (name)")
-        statement = select(table.c.id).where(condition).compile(engine, compile_kwargs={"literal_binds": True})
+        statement = select(table.c.id).where(condition).compile(sqlite_engine, compile_kwargs={"literal_binds": True})
         plan = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")]
 
     assert plan == ["SEARCH things USING COVERING INDEX by_name (name>? AND name<?)"]

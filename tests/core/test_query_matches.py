@@ -1,12 +1,10 @@
 """What a query matches, and that no text can break it."""
 
 import contextlib
-from collections.abc import Iterator
 
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, create_engine, select
+from sqlalchemy import Engine, select
 
 from mlife.core import query as q
 from tests.core import query_rows as table
@@ -65,14 +63,6 @@ PIECES += [
     ";",
 ]
 typed = st.text(max_size=60) | st.lists(st.sampled_from(PIECES), max_size=25).map("".join)
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = create_engine("sqlite://")
-    table.metadata.create_all(made)
-    yield made
-    made.dispose()
 
 
 def found(engine: Engine, text: str) -> list[int]:

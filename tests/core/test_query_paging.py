@@ -4,14 +4,13 @@ import base64
 import contextlib
 import json
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, create_engine, select
+from sqlalchemy import Engine, select
 
 from mlife.core import query as q
 from tests.core import query_rows as table
@@ -19,14 +18,6 @@ from tests.core import query_rows as table
 FIELDS = ["name", "severity", "done", "count", "rate", "seen", "seen_text", "seen_number", "version"]
 COLUMN = {"version": "version_key"}
 sorts = st.lists(st.tuples(st.sampled_from(FIELDS), st.booleans()), max_size=3, unique_by=lambda pair: pair[0])
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = create_engine("sqlite://")
-    table.metadata.create_all(made)
-    yield made
-    made.dispose()
 
 
 def read(engine: Engine, query: str = "", **asked: object) -> q.Slice:
@@ -90,16 +81,16 @@ def test_all_pages_count_ages_from_the_moment_of_the_first(engine):
 
 
 @pytest.mark.parametrize("sort", ["count", "-count"])
-def test_a_deep_page_starts_at_its_place_in_the_index(engine, sort):
-    table.fill(engine, [ROW | {"id": i, "name": f"thing {i}"} for i in range(1, 9)])
+def test_a_deep_page_starts_at_its_place_in_the_index(sqlite_engine, sort):
+    table.fill(sqlite_engine, [ROW | {"id": i, "name": f"thing {i}"} for i in range(1, 9)])
     named = q.Searchable("things", table.c.name, table.THINGS.fields)
     first = q.page(select(table.c.name), named, "", sort=sort, now=table.NOW, limit=3)
-    with engine.connect() as connection:
+    with sqlite_engine.connect() as connection:
         cursor = first.cut(connection.execute(first.select).all()).after
     deep = q.page(select(table.c.name), named, "", sort=sort, now=table.NOW, after=cursor)
-    with engine.connect() as connection:
+    with sqlite_engine.connect() as connection:
         connection.exec_driver_sql("CREATE INDEX IF NOT EXISTS by_count ON things (count, name)")
-        statement = deep.select.compile(engine, compile_kwargs={"literal_binds": True})
+        statement = deep.select.compile(sqlite_engine, compile_kwargs={"literal_binds": True})
         plan = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")]
 
     assert len(plan) == 1, "nothing is sorted"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from psycopg.adapt import Loader
 from psycopg.types.numeric import IntDumper
-from sqlalchemy import ColumnElement, Label, String, UnaryExpression
+from sqlalchemy import Column, ColumnElement, Label, String, UnaryExpression
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.base import PGTypeCompiler
 from sqlalchemy.dialects.postgresql.psycopg import PGCompiler_psycopg, PGDialect_psycopg
@@ -32,6 +32,16 @@ class Types(PGTypeCompiler):
         return "BIGINT"
 
     visit_SMALLINT = visit_INTEGER  # noqa: N815 - the same
+
+    def visit_FLOAT(self, type_: Any, **kw: Any) -> str:  # noqa: N802 - SQLAlchemy's own name
+        """A float by the name that the driver knows it by too."""
+        return "DOUBLE PRECISION"
+
+    def visit_TEXT(self, type_: Any, *, type_expression: Any = None, **kw: Any) -> str:  # noqa: N802 - the same
+        """A column of text is in the order of its bytes; in a cast nothing may be said of it."""
+        return 'TEXT COLLATE "C"' if isinstance(type_expression, Column) else "TEXT"
+
+    visit_VARCHAR = visit_TEXT  # noqa: N815 - the same
 
 
 class Compiler(PGCompiler_psycopg):

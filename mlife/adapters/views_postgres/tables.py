@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, MetaData, String, Table, Text
+from sqlalchemy import Column, Connection, Index, MetaData, Table
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from mlife.adapters.views_postgres.dialect import DIALECT
@@ -60,12 +60,10 @@ def index_ddl(projection: Projection, standing: Standing) -> Iterator[str]:
 
 
 def _physical(table: Table, standing: Standing) -> Table:
-    """*table* as it is made: named for its generation, text in the order of its bytes, keys given and not counted."""
+    """*table* as it is made: named for its generation, its keys given and not counted."""
     made = table.to_metadata(MetaData(), name=_fitting(physical_name(table.name, standing)))
     for column in made.columns:
         column.autoincrement = False
-        if isinstance(column.type, String):
-            column.type = Text(collation="C")
     for index in list(made.indexes):
         made.indexes.remove(index)
         Index(

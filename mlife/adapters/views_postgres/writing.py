@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 COPIED = 100
 """New rows from which on they are copied."""
 
-IN_BINARY = {"BIGINT": "int8", "TEXT": "text", "FLOAT": "float8", "DOUBLE PRECISION": "float8", "BOOLEAN": "bool"}
+IN_BINARY = {"BIGINT": "int8", "TEXT": "text", "DOUBLE PRECISION": "float8", "BOOLEAN": "bool"}
 """Types that are copied in their binary form, which takes half the time; what the driver calls them."""
 
 quote = DIALECT.identifier_preparer.quote
