@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import psycopg
@@ -21,7 +22,7 @@ from mlife.adapters.views_postgres.tables import SCHEMA, VERSION, check_tables, 
 from mlife.adapters.views_postgres.writing import PostgresTx, quote
 from mlife.adapters.views_sql import FORGET, SET_STATE, SqlViews
 from mlife.adapters.views_sql.generations import all_standings, key_of, named, ours, physical_names
-from mlife.core.errors import Invalid, Unavailable
+from mlife.core.errors import Invalid, Unavailable, in_a_line
 from mlife.core.events import Event, Recorded
 from mlife.core.projection import Projection, Standing, projections
 
@@ -55,6 +56,7 @@ class PostgresViews(SqlViews):
         self._readers = self._engine(_set_up_reader, *READERS)
         self._writers = self._engine(_set_up_writer, *WRITERS)
         self._sweep_at = 0.0
+        self._cutting: ContextVar[bool] = ContextVar("cutting", default=False)
 
     def _engine(self, set_up: Callable[[Connection], None], kept: int, more: int) -> Engine:
         def connect() -> Connection:
@@ -122,7 +124,7 @@ class PostgresViews(SqlViews):
             raise
 
     def _tx(self, c: SqlConnection, standing: Standing) -> PostgresTx:
-        return PostgresTx(c, standing)
+        return PostgresTx(c, standing, cuts=self._cutting.get())
 
     # --- generations ---
 
@@ -181,7 +183,15 @@ class PostgresViews(SqlViews):
 
     def apply(self, projection: Projection, standing: Standing, events: Sequence[Recorded[Event]], to: int) -> Standing:
         """See `Views.apply`."""
-        moved = super().apply(projection, standing, events, to)
+        try:
+            moved = super().apply(projection, standing, events, to)
+        except psycopg.errors.ProgramLimitExceeded as fault:
+            log.warning("%s cuts a text that is too long for an index (%s)", standing.name, in_a_line(fault))
+            before = self._cutting.set(True)
+            try:
+                moved = super().apply(projection, standing, events, to)
+            finally:
+                self._cutting.reset(before)
         if standing.state == "live" and time.monotonic() > self._sweep_at:
             self._sweep_at = time.monotonic() + SWEEP_EVERY
             self._sweep()

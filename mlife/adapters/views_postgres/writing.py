@@ -8,19 +8,22 @@ number are copied, which is three times as fast.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import orjson
-from sqlalchemy import JSON, Column, ColumnElement, Connection, Executable, Table
+from sqlalchemy import JSON, Column, ColumnElement, Connection, Executable, String, Table
 from sqlalchemy import delete as delete_from
 
 from mlife.adapters.views_postgres.dialect import DIALECT
 from mlife.adapters.views_postgres.words import tsvectors
 from mlife.adapters.views_sql.generations import physical_name
 from mlife.adapters.views_sql.rows import (
+    Row,
     Rows,
     added,
     added_in_sql,
@@ -43,6 +46,9 @@ COPIED = 100
 IN_BINARY = {"BIGINT": "int8", "TEXT": "text", "DOUBLE PRECISION": "float8", "BOOLEAN": "bool"}
 """Types that are copied in their binary form, which takes half the time; what the driver calls them."""
 
+LONGEST_INDEXED = 200
+"""Characters of a text in an index, where a row would be refused otherwise."""
+
 quote = DIALECT.identifier_preparer.quote
 
 
@@ -52,11 +58,15 @@ class PostgresTx:
 
     While the server writes the rows of one statement the projection makes those of the next. A statement that fails is
     told at the next one that must be answered, or at the end of the block that holds this.
+
+    Args:
+        cuts: text that is too long for an index is cut, see `cut`.
     """
 
-    def __init__(self, c: Connection, standing: Standing) -> None:
+    def __init__(self, c: Connection, standing: Standing, *, cuts: bool = False) -> None:
         self._c = c
         self._standing = standing
+        self._cuts = cuts
         self._db = cast("psycopg.Connection[tuple[Any, ...]]", c.connection.driver_connection)
         self._unanswered = ExitStack()
         self._is_sending = False
@@ -83,7 +93,7 @@ class PostgresTx:
 
     def insert(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
         """See `Tx.insert`."""
-        for some in by_columns(list(rows)):
+        for some in by_columns(list(self._fitting(table, rows))):
             if len(some) < COPIED or not all(_type_of(table.c[name]) in IN_BINARY for name in some[0]):
                 self._given(table, some, f"INSERT INTO {self._place(table)}", "")
             else:
@@ -91,21 +101,23 @@ class PostgresTx:
 
     def insert_missing(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
         """See `Tx.insert_missing`."""
-        for some in by_columns(folded(table, rows, first)):
+        for some in by_columns(folded(table, self._fitting(table, rows), first)):
             self._given(table, some, f"INSERT INTO {self._place(table)}", "ON CONFLICT DO NOTHING")
 
     def upsert(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
         """See `Tx.upsert`."""
-        self._merge(table, folded(table, rows, replaced), lambda _column, _mine, new: new)
+        self._merge(table, folded(table, self._fitting(table, rows), replaced), lambda _column, _mine, new: new)
 
     def add(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
         """See `Tx.add`."""
-        self._merge(table, folded(table, rows, added(table)), added_in_sql(table, "least", "greatest"))
+        self._merge(
+            table, folded(table, self._fitting(table, rows), added(table)), added_in_sql(table, "least", "greatest")
+        )
 
     def update(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
         """See `Tx.update`. Changes of one row are put together first, which is what applying them in order gives."""
         keys = keys_of(table)
-        for some in by_columns(folded(table, rows, replaced)):
+        for some in by_columns(folded(table, self._fitting(table, rows), replaced)):
             changed = [quote(c) for c in some[0] if c not in keys]
             if changed:
                 sets = ", ".join(f"{c} = given.{c}" for c in changed)
@@ -137,6 +149,12 @@ class PostgresTx:
             for row in values_of(columns, some):
                 copy.write_row(row)
 
+    def _fitting(self, table: Table, rows: Iterable[Row]) -> Iterable[Row]:
+        if not self._cuts:
+            return rows
+        indexed = indexed_texts(table)
+        return [{**row, **{name: cut(row[name]) for name in indexed.intersection(row)}} for row in rows]
+
     def _place(self, of: Table | TextIndex) -> str:
         return str(quote(physical_name(of.name, self._standing)))
 
@@ -148,6 +166,8 @@ class PostgresTx:
     def index_text(self, index: TextIndex, texts: Iterable[tuple[int, str]]) -> None:
         """See `Tx.index_text`."""
         last = sorted(dict(texts).items())
+        if not last:
+            return
         vectors = tsvectors([text for _, text in last])
         rows = [{"key": key, "text": text, "words": words} for (key, text), words in zip(last, vectors, strict=True)]
         self._send(
@@ -164,6 +184,25 @@ class PostgresTx:
         return result.all() if result.returns_rows else ()
 
 
+def indexed_texts(table: Table) -> set[str]:
+    """The columns of text that a key or an index of *table* holds."""
+    held = {c.name for index in table.indexes for c in index.columns} | set(keys_of(table))
+    return {name for name in held if isinstance(table.c[name].type, String)}
+
+
+def cut(value: Any) -> Any:
+    """
+    *value*, and of a long text its beginning and a digest: others stay others, and what is equal stays equal.
+
+    An index of PostgreSQL holds at most 2,704 bytes of a row, all its columns together, and refuses the row otherwise.
+    SQLite's has no such limit, and a projection must never refuse a fact.
+    """
+    if not isinstance(value, str) or len(value) <= LONGEST_INDEXED:
+        return value
+    digest = hashlib.sha256(value.encode()).hexdigest()[:16]
+    return f"{value[: LONGEST_INDEXED - 17]}…{digest}"
+
+
 def _select(table: Table, some: Rows) -> str:
     """The columns that *some* rows give, taken out of the JSON document that is the statement's parameter."""
     columns = [table.c[name] for name in some[0]]
@@ -177,6 +216,7 @@ def _taken(column: Column[Any]) -> str:
     return f"CAST({name} AS json) AS {name}" if _is_json(column) else name
 
 
+@lru_cache(maxsize=5_000)
 def _type_of(column: Column[Any]) -> str:
     return "TEXT" if _is_json(column) else str(column.type.compile(DIALECT))
 
