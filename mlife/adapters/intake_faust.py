@@ -50,7 +50,7 @@ TOLD_SECONDS: Final = 60.0
 """How often it is told what was taken."""
 
 CUT: Final = 1_000_000
-"""Bytes that are kept of a message that its reasons make larger than a topic takes; the header mlife_cut says so."""
+"""Bytes that are kept of a message that is too large with its reasons; the header mlife_cut has its size."""
 
 
 class Message(Protocol):
@@ -169,18 +169,27 @@ class FaustIntake:
 
     async def _refuse(self, app: faust.App, refused: Sequence[tuple[Message, Refusal]]) -> None:
         """Put what can't be taken where people look at it; returns when Kafka has it."""
-        from aiokafka.errors import MessageSizeTooLargeError
+        told = [(m.key, m.value, [*_kept(m), *_reasons(m, r)]) for m, r in refused]
+        ends = await asyncio.gather(*(self._send(app, *one) for one in told), return_exceptions=True)
+        for (key, value, headers), end in zip(told, ends, strict=True):
+            if end is None:
+                continue
+            if not _is_too_large(end):
+                raise end
+            size = len(key or b"") + len(value or b"")
+            await self._send(app, None, (value or b"")[:CUT], [*headers[-REASONS:], _header("cut", size)])
 
-        topic, sent = self.there.topic(REFUSED), []
-        for message, refusal in refused:
-            told = [*_kept(message), *_reasons(message, refusal)]
-            try:
-                sent.append(await app.producer.send(topic, message.key, message.value, None, None, told))
-            except MessageSizeTooLargeError:
-                told.append(("mlife_cut", str(len(message.value or b"")).encode()))
-                sent.append(await app.producer.send(topic, None, (message.value or b"")[:CUT], None, None, told))
-        if sent:
-            await asyncio.gather(*sent)
+    async def _send(
+        self, app: faust.App, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]
+    ) -> None:
+        await (await app.producer.send(self.there.topic(REFUSED), key, value, None, None, headers))
+
+
+def _is_too_large(fault: BaseException) -> bool:
+    """Did the client library or the broker say so? Faust passes on the former as a cause."""
+    from aiokafka.errors import MessageSizeTooLargeError
+
+    return isinstance(fault, MessageSizeTooLargeError) or isinstance(fault.__cause__, MessageSizeTooLargeError)
 
 
 def _kept(message: Message) -> list[tuple[str, bytes]]:
@@ -199,7 +208,15 @@ def _reasons(message: Message, refusal: Refusal) -> list[tuple[str, bytes]]:
         "offset": message.offset,
         "refused_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
-    return [(f"mlife_{name}", str(value).encode(errors="backslashreplace")) for name, value in told.items()]
+    return [_header(name, value) for name, value in told.items()]
+
+
+REASONS: Final = 8
+"""How many headers `_reasons` makes."""
+
+
+def _header(name: str, value: object) -> tuple[str, bytes]:
+    return f"mlife_{name}", str(value).encode(errors="backslashreplace")
 
 
 @dataclass
