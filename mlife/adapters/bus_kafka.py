@@ -26,6 +26,7 @@ from kafka.partitioner.default import murmur2
 
 from mlife.adapters.kafka_connection import KafkaConnection
 from mlife.adapters.message_kafka import headers
+from mlife.adapters.published_kafka import newest
 from mlife.adapters.topics_kafka import CLIENT, ensure_topics, explained, translated
 from mlife.core.errors import Misconfigured, MLifeError, Unavailable
 from mlife.core.events import Event, EventKind, Recorded, registry
@@ -74,9 +75,11 @@ class KafkaBus:
         self.drop()
         there = self._there
         ensured = ensure_topics(there, topics(self._kinds, partitions=there.partitions))
+        old = {k.topic for k in self._kinds} - set(ensured.made)
+        last = newest(there, sorted(old)) if old else []
         with translated(there):
             self._producer = _Producer(there)
-        return Connected(f"{ensured.cluster}/{there.prefix}", ensured.made)
+        return Connected(f"{ensured.cluster}/{there.prefix}", ensured.made, last)
 
     def publish(self, events: Sequence[Recorded[Event]], log: bytes) -> Flight:
         """See `Bus.publish`."""

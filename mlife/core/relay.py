@@ -9,7 +9,6 @@ may come twice, always in order, and consumers see that by `sequence`.
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections import deque
@@ -18,10 +17,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
+from uuid import UUID
 
 from mlife.core.errors import Corrupt, Refused, Unavailable
 from mlife.core.events import Event, Recorded
 from mlife.core.ports import EventStore
+from mlife.core.trouble import Trouble
 
 log = logging.getLogger("mlife.relay")
 
@@ -55,14 +56,6 @@ STOP_SECONDS: Final = 5.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 """Seconds between tries while something is away."""
 
-TOLD_SECONDS: Final = 60.0
-"""How often the relay says where it is, and what is still away."""
-
-TOLD_TROUBLES: Final = 5
-"""Different troubles that are told at once until things work again; numbers make no difference."""
-
-_NUMBERS = re.compile(r"\d+")
-
 
 class Flight(Protocol):
     """A run of events on its way to the bus."""
@@ -85,10 +78,12 @@ class Connected:
     Args:
         name: which bus it is: one that was made anew has another name, and is given everything from the start.
         made: topics that were not there before.
+        newest: position and id of events that were published last, one a partition or so.
     """
 
     name: str
     made: Sequence[str] = ()
+    newest: Sequence[tuple[int, bytes]] = ()
 
 
 class Bus(Protocol):
@@ -179,7 +174,7 @@ class Relay:
     _trouble: Trouble = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._trouble = Trouble()
+        self._trouble = Trouble(log)
 
     def run(self, stop: threading.Event) -> None:
         """
@@ -230,6 +225,7 @@ class Relay:
     def _publish(self, lead: Lead, stop: threading.Event, until: int | None) -> None:
         bus = self.bus.connect()
         position = lead.begin(bus.name)
+        self._check_same_log(bus, position)
         if bus.made:
             log.info("made %s", ", ".join(bus.made))
         if bus.made and position:
@@ -251,6 +247,28 @@ class Relay:
                 lead.check()
                 self.store.wait(run.after, LOOK_SECONDS)
 
+    def _check_same_log(self, bus: Connected, position: int) -> None:
+        """A log that was put back from a backup, or made anew, gives other events positions that subscribers know."""
+        head = self.store.head()
+        last = max([position, *(p for p, _ in bus.newest)])
+        if last > head:
+            raise Corrupt(
+                f"events up to position {last} were published, and the log ends at {head}: it is an old copy of it",
+                remedy=OTHER_LOG,
+            )
+        known = self.store.find([id for _, id in bus.newest])
+        for published, id in bus.newest:
+            if id not in known or known[id].position != published:
+                raise Corrupt(
+                    f"event {published} was published as {UUID(bytes=id)}, and is another in this log", remedy=OTHER_LOG
+                )
+
+
+OTHER_LOG: Final = (
+    "put back the newest backup of the log. To go on with this one, say another prefix=… in MLIFE_BUS: everything is "
+    "published there from the start, and subscribers begin anew"
+)
+
 
 @dataclass
 class _Air:
@@ -271,13 +289,6 @@ class _Run:
         self._air: deque[_Air] = deque()
         self._limit = FIRST_RUN
         self._heard_at = time.monotonic()
-        head = store.head()
-        if position > head:
-            raise Corrupt(
-                f"events up to position {position} were published, and the log ends at {head}: it is an old copy",
-                remedy="put back the newest backup of the log. To go on from this one, which subscribers and query "
-                f"tables must then be made to forget, run `mlife relay --again-after {head}`",
-            )
         self._log = self._identity()
 
     def _identity(self) -> bytes:
@@ -332,7 +343,7 @@ class _Run:
         self._lead.move(self._moved, to)
         self._moved = to
         self._heard_at = time.monotonic()
-        self._trouble.over(self)
+        self._trouble.over(self.told)
 
     def land_all(self, seconds: float) -> None:
         """Wait at most *seconds* for what is on its way."""
@@ -352,39 +363,3 @@ class _Run:
     def told(self) -> str:
         """Where it is, as a line."""
         return f"published up to {self._moved}, {self.behind()} behind"
-
-
-class Trouble:
-    """Tells people of what is wrong: at once, then once a minute, and when it is over. And now and then how it goes."""
-
-    def __init__(self) -> None:
-        self._since: float | None = None
-        self._told_at = time.monotonic()
-        self._told: set[str] = set()
-
-    def met(self, said: str) -> None:
-        """Something is away."""
-        now = time.monotonic()
-        if self._since is None:
-            self._since = now
-        without_numbers = _NUMBERS.sub("", said)
-        if without_numbers not in self._told and len(self._told) < TOLD_TROUBLES:
-            log.warning("%s", said)
-        elif now - self._told_at >= TOLD_SECONDS:
-            log.warning("still, after %.0f s: %s", now - self._since, said)
-        else:
-            return
-        self._told.add(without_numbers)
-        self._told_at = now
-
-    def over(self, run: _Run) -> None:
-        """It works."""
-        now = time.monotonic()
-        if self._since is not None:
-            log.info("goes on after %.0f s: %s", now - self._since, run.told())
-        elif now - self._told_at >= TOLD_SECONDS:
-            log.info("%s", run.told())
-        else:
-            return
-        self._since, self._told_at = None, now
-        self._told.clear()

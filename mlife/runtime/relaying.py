@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
 from mlife.core.errors import Misconfigured, Unavailable
 from mlife.core.events import registry
-from mlife.core.relay import LONGEST_PAUSE, Relay, RelayBook, Trouble
+from mlife.core.relay import LONGEST_PAUSE, Relay, RelayBook
+from mlife.core.trouble import Trouble
 from mlife.runtime import Settings, load_features, needing
 
 
@@ -50,7 +52,7 @@ def run_relay(chosen: Settings, stop: threading.Event) -> None:
     Raises:
         Misconfigured, Corrupt: a person must do something first.
     """
-    trouble = Trouble()
+    trouble = Trouble(logging.getLogger("mlife.relay"))
     while not stop.is_set():
         try:
             with open_relay(chosen) as relay:

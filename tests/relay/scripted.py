@@ -58,10 +58,15 @@ class ScriptedKafka:
 
     def __init__(self, partitions: int = 3) -> None:
         self.topic = [Partition() for _ in range(partitions)]
-        self.packed: list[Recorded[Event]] = []
+        self.ids: dict[int, bytes] = {}
 
     def partition(self, key: str) -> Partition:
         return self.topic[sum(key.encode()) % len(self.topic)]
+
+    def newest(self) -> list[tuple[int, bytes]]:
+        """Position and id of the last event in each partition."""
+        last = [partition.got[-1][1] for partition in self.topic if partition.got]
+        return [(position, self.ids[position]) for position in last]
 
     def deliver_late(self) -> None:
         """What ended producers had on the wire arrives after all."""
@@ -87,7 +92,7 @@ class ScriptedBus:
     def connect(self) -> Connected:
         def connected() -> Connected:
             self._connected = True
-            return Connected(self._name)
+            return Connected(self._name, newest=self._kafka.newest())
 
         return self._fate.of(connected)  # type: ignore[no-any-return]
 
@@ -99,6 +104,7 @@ class ScriptedBus:
 
     def _queue(self, events: Sequence[Recorded[Event]]) -> None:
         for r in events:
+            self._kafka.ids[r.position] = r.draft.id
             place = self._kafka.topic.index(self._kafka.partition(r.draft.key))
             self._queued[place].append((r.draft.key, r.position))
 

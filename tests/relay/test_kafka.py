@@ -1,11 +1,13 @@
 """What subscribers and workers get from the relay, through a real broker."""
 
 import hashlib
+import random
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from kafka.producer.transaction_manager import TransactionManager
 from infra.local import Kafka
 from mlife.adapters import bus_kafka
 from mlife.adapters.bus_kafka import KafkaBus, partition_of
+from mlife.adapters.events_sqlite import SqliteEventStore
 from mlife.adapters.kafka_connection import connection
 from mlife.adapters.postgres import Postgres
 from mlife.adapters.relay_postgres import PostgresRelayBook
@@ -194,14 +197,37 @@ def test_after_a_refusal_nothing_more_is_sent_even_while_nobody_looks(
             bus.publish([Recorded(202, 1, drafts[0])], b"the first event!")
 
 
-def test_an_old_copy_of_the_log_is_not_published(relay: Relay, facts: Facts, postgres_url: str) -> None:
+def test_an_old_copy_of_the_log_is_not_published(
+    relay: Relay, facts: Facts, postgres_url: str, kafka_url: str, tmp_path: Path
+) -> None:
+    """The position is in the same backup, so only the topics know better."""
     facts.append(10)
-    relay.once(NOBODY_STOPS)
-    with closing(Postgres(postgres_url)) as database, database.lent() as db:
-        db.execute("UPDATE relay SET position = 15")
-
-    with pytest.raises(Corrupt, match=r"up to position 15 were published, and the log ends at 10.*--again-after 10"):
+    with closing(SqliteEventStore(tmp_path / "copy.db")) as copy:
+        copy.append(Append([r.draft for r in relay.store.read()], whole=False))
         relay.once(NOBODY_STOPS)
+        facts.append(300)
+        relay.once(NOBODY_STOPS)
+        before = messages(kafka_url)
+        with closing(Postgres(postgres_url)) as database, database.lent() as db:
+            db.execute("UPDATE relay SET position = 10")
+        with relay_of(copy, postgres_url, kafka_url) as restored:
+            with pytest.raises(Corrupt, match=r"up to position 310 were published, and the log ends at 10.*prefix="):
+                restored.once(NOBODY_STOPS)
+
+            Facts(copy, random.Random(8)).append(400)
+            with pytest.raises(Corrupt, match=r"event \d+ was published as .*, and is another in this log"):
+                restored.once(NOBODY_STOPS)
+    assert messages(kafka_url) == before
+
+
+def test_an_event_of_a_feature_that_is_not_installed_stops_the_relay(
+    relay: Relay, store: EventStore, facts: Facts
+) -> None:
+    store.append(Append([facts.draft(), facts.draft(type="mlife.stranger.came.v1"), facts.draft()], whole=False))
+
+    with pytest.raises(Corrupt, match=r"no installed feature declares the event mlife\.stranger\.came\.v1"):
+        relay.once(NOBODY_STOPS)
+    assert relay.book.published().position == 0
 
 
 # --- topics ---
