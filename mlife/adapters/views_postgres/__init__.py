@@ -85,11 +85,10 @@ class PostgresViews(SqlViews):
         return engine
 
     @contextmanager
-    def _transaction(self, engine: Engine) -> Iterator[SqlConnection]:
-        """A transaction. An outage is told in words; a fault of a statement is the caller's affair."""
+    def _explained(self) -> Iterator[None]:
+        """An outage is told in words; a fault of a statement is the caller's affair."""
         try:
-            with engine.connect() as c, c.begin():
-                yield c
+            yield
         except NoneLeft as fault:
             raise Unavailable(
                 f"all connections to {self._postgres.shown} are in use", remedy="ask again; fewer at once"
@@ -103,12 +102,12 @@ class PostgresViews(SqlViews):
 
     @contextmanager
     def _reading(self) -> Iterator[SqlConnection]:
-        with self._transaction(self._readers) as c:
-            yield c
+        with self._explained(), self._readers.connect() as c:
+            yield c  # its transaction begins with the first statement, and is rolled back: there is nothing to commit
 
     @contextmanager
     def _writing(self, standing: Standing | None = None) -> Iterator[SqlConnection]:
-        with self._transaction(self._writers) as c:
+        with self._explained(), self._writers.connect() as c, c.begin():
             if standing is None:
                 c.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (self._generations,))
             yield c
@@ -116,7 +115,7 @@ class PostgresViews(SqlViews):
     @contextmanager
     def _asking(self) -> Iterator[None]:
         try:
-            with askable():
+            with self._explained(), askable():
                 yield
         except DataError as fault:
             if "NUL" in str(fault.orig):
