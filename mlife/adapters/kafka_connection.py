@@ -124,6 +124,8 @@ def connection(url: str) -> KafkaConnection:
     scheme, _, rest = url.partition("://")
     where, _, query = rest.partition("?")
     who, _, servers = where.rpartition("@")
+    if "@" in query:  # a ? in the secret: what stands before it must not be taken for a broker and shown
+        raise _wrong(shown, "has a special character in user or secret", "write special characters as %XX (? is %3F)")
     if scheme != "kafka":
         raise _wrong(shown, "does not begin with kafka://", "write kafka://host:port,host:port")
     told = _parameters(shown, query)

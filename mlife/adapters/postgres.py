@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import select
 import threading
 from collections.abc import Iterator, Mapping
@@ -34,6 +35,12 @@ DEFAULTS: Final = {
     "tcp_user_timeout": "20000",
 }
 """What the URL does not say; it may say otherwise."""
+
+_HOST: Final = r"(?:\[[^\]@/?#]*\]|[^@:/?#,\[\]]*)(?::\d*)?"
+_READABLE: Final = re.compile(
+    rf"postgres(?:ql)?://(?:[^@:/?#]*(?::[^@/?#]*)?@)?{_HOST}(?:,{_HOST})*(?:[/?].*)?", re.DOTALL
+)
+"""A URL in which libpq sees the same user, secret and hosts as people do."""
 
 SESSION: Final = """
 SET client_encoding = 'UTF8';
@@ -95,13 +102,18 @@ class Postgres:
             raise
 
     def _completed(self, url: str) -> dict[str, Any]:
+        if not _READABLE.fullmatch(url):  # libpq would take a part of the secret for a host or a port, and repeat it
+            raise Misconfigured(
+                f"{self.shown} can't be read: a special character stands in user or secret, or a port is no number",
+                remedy="write postgresql://user:secret@host:port/database, special characters as %XX (@ is %40)",
+            )
         try:
             return {**DEFAULTS, **conninfo_to_dict(url)}
         except psycopg.ProgrammingError as fault:
             # what libpq says of a wrong % repeats the password
-            said = "a % in it stands for nothing" if "percent-encoded" in str(fault) else str(fault).strip()
+            said = "a % in it stands for nothing" if "percent-encoded" in str(fault) else without_secrets(str(fault))
             raise Misconfigured(
-                f"{self.shown} can't be read as the URL of a PostgreSQL database ({said})",
+                f"{self.shown} can't be read as the URL of a PostgreSQL database ({said.strip()})",
                 remedy="write postgresql://user:secret@host:port/database, special characters as %XX",
             ) from None
 
