@@ -29,7 +29,7 @@ test: lint chromium components ## lint, type check, import rules, and all tests
 up: $(VENV)/.demo ## serve API and pages on loopback (DEMO_HOME=…, PORT=8000)
 	@$(BIN)/mlife up --home $(DEMO_HOME) --port $(PORT)
 
-cluster: components ## PostgreSQL, Kafka, S3, relay and workers on this machine, and the demo's loop through them
+cluster: components ## the demo's loop through PostgreSQL, Kafka, S3, relay and workers on this machine
 	@$(BIN)/python -m infra.local run --program -- $(BIN)/mlife demo
 
 bench: $(VENV)/.dev ## measure; prints a table and writes build/bench.json
@@ -43,9 +43,9 @@ bench-cluster: components ## measure the cluster size on servers of this machine
 soak: components ## a thousand kills; then the tests of files over the second S3 server
 	@$(BIN)/python -m tests.oracle --kills 1000 $(ARGS)
 	@$(BIN)/python -m infra.local prepare --minio
-	@MLIFE_TEST_S3=minio $(BIN)/python -m pytest tests/contract/test_blobs.py tests/adapters/test_blobs_minio.py tests/data
+	@MLIFE_TEST_S3=minio $(BIN)/python -m pytest tests/contract/test_blobs.py tests/adapters/test_blobs_minio.py tests/data tests/infra
 
-components: $(VENV)/.dev ## Kafka's jars and an S3 server, downloaded and built once (90 s) into ~/.cache
+components: $(VENV)/.dev ## Kafka and an S3 server, downloaded and built once (1-2 min) into ~/.cache/mlife
 	@$(BIN)/python -m infra.local prepare
 
 readme: $(VENV)/.dev chromium ## write what the README shows: the demo's table and a picture of a page
@@ -58,6 +58,7 @@ lint: $(VENV)/.dev ## formatter, linter, type checker, import rules
 	@$(BIN)/ruff format --check --quiet . || { echo "make format writes these files as the formatter wants them" >&2; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/python tools/in_wheel_layout.py "$$PWD/$(BIN)/mypy" --cache-dir "$$PWD/.mypy_cache" mlife
+	@$(BIN)/mypy --no-error-summary --cache-dir .mypy_cache/infra infra
 	@$(BIN)/python tools/in_wheel_layout.py "$$PWD/$(BIN)/lint-imports" --no-logo --cache-dir "$$PWD/.import_linter_cache"
 
 format: $(VENV)/.dev ## write every file as the formatter wants it
