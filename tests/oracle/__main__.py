@@ -28,7 +28,7 @@ EPILOGUE = 3.0
 """Seconds of peace before the writers are asked to end."""
 DRAIN = 120.0
 """Seconds until everything must have reached the head."""
-JUDGING = 1_800.0
+JUDGING = 3_600.0
 """Seconds for the whole verdict, however long the log."""
 
 
@@ -39,7 +39,7 @@ def main(words: list[str]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)  # PostgreSQL runs as another user when we are root
     began = time.monotonic()
-    world = World(folder, told.size, told.seed, pace=told.pace, files=told.files)
+    world = World(folder, told.size, told.seed, pace=told.pace, s3=told.s3)
     steps = schedule(told.seed, told.size, told.kills, told.gap)
     (folder / "schedule.json").write_text(json.dumps([asdict(s) for s in steps], indent=1))
     try:
@@ -52,7 +52,7 @@ def main(words: list[str]) -> int:
     except BaseException:
         sys.stderr.write(f"the run of seed {told.seed} broke off; its journals are in {folder}\n")
         raise
-    again = " ".join(f"--{name} {getattr(told, name)}" for name in ("seed", "kills", "size", "gap", "pace"))
+    again = " ".join(f"--{name} {getattr(told, name)}" for name in ("seed", "kills", "size", "gap", "pace", "s3"))
     result = {
         "seed": told.seed,
         "size": told.size,
@@ -78,8 +78,8 @@ def _told(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--size", choices=sorted(SLOTS), default="cluster")
     parser.add_argument("--gap", type=float, default=3.0, help="mean seconds between faults")
-    parser.add_argument("--pace", type=float, default=0.2, help="longest rest of a writer's thread, in seconds")
-    parser.add_argument("--files", default="", help="URL of an S3 bucket; default: a folder")
+    parser.add_argument("--pace", type=float, default=0.2, help="the larger, the more a writer's threads rest")
+    parser.add_argument("--s3", choices=("versitygw", "minio"), default="versitygw", help="what keeps the files")
     parser.add_argument("--folder", default="", help="keep everything there; default: kept only if something was found")
     return parser.parse_args(words)
 
@@ -95,7 +95,7 @@ def _live_through(world: World, steps: Iterable[Step], kills: int) -> None:
         _play(world, [Step(extra.uniform(0.2, 2.0), extra.choice(killing), extra.random(), 0.0)])
     for slot in list(world.slots):
         world.resume(slot)
-    for server in (world.postgres, world.kafka):
+    for server in (world.postgres, world.kafka, world.s3):
         if server is not None:
             server.start()
     _tended(world, EPILOGUE)
@@ -145,7 +145,7 @@ def _judged(world: World) -> dict[str, Any]:
         judge = subprocess.Popen(
             [sys.executable, "-m", "tests.oracle.judge", str(world.folder), str(DRAIN)],
             cwd=world.folder,
-            env=world.environment,
+            env={**world.environment, **({"MLIFE_HOME": str(world.folder / "judge")} if world.s3 else {})},
             stdout=out,
             stderr=log,
         )

@@ -301,15 +301,33 @@ def _make_slow(world: World) -> None:
     _do(world, SLOW.format(**_table(world)))
 
 
+ASLEEP = "wait_event = 'PgSleep' AND query NOT ILIKE 'rollback%'"
+
+
 @fault(3, kills=1, sizes=SERVED)
 def a_writer_is_killed_in_a_slow_commit(world: World, which: float) -> End:
-    _make_slow(world)
-    until = time.monotonic() + 1.5
-    while time.monotonic() < until and not _asked(world, "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"):
-        time.sleep(0.02)
+    _when_one_commits(world)
     _kill_one(world, which, "writer")
     _do(world, QUICK.format(**_table(world)))
     return None
+
+
+@fault(3, sizes=EVERYWHERE - {"embedded", "library"})
+def a_commit_is_ended_in_the_middle(world: World, which: float) -> End:
+    """Everything was sent, COMMIT too; the server undoes it, and the writer must not believe that it was done."""
+    _when_one_commits(world)
+    ended = _asked(world, f"{TERMINATE} {ASLEEP}")
+    world.tell("commits ended", many=len(ended))
+    _do(world, QUICK.format(**_table(world)))
+    return None
+
+
+def _when_one_commits(world: World) -> None:
+    """Make commits slow, and wait until one is on its way."""
+    _make_slow(world)
+    until = time.monotonic() + 1.5
+    while time.monotonic() < until and not _asked(world, f"SELECT 1 FROM pg_stat_activity WHERE {ASLEEP}"):
+        time.sleep(0.02)
 
 
 TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND "
@@ -390,3 +408,14 @@ def the_broker_is_killed(world: World, which: float) -> End:
 @fault(1, lasts=(0.0, 5.0), sizes=CLUSTER)
 def the_broker_is_stopped(world: World, which: float) -> End:
     return _stopped(world, "kafka")
+
+
+# --- files ---
+
+
+@fault(1, kills=1, lasts=(0.0, 3.0), sizes=CLUSTER)
+def the_files_server_is_killed(world: World, which: float) -> End:
+    if world.s3.pid:
+        world.s3.kill()
+        world.count_kill("s3")
+    return _started(world, "s3")

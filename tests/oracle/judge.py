@@ -5,6 +5,7 @@ Waits until everything has drained, gathers what there is, and prints one JSON o
 `figures`.
 """
 
+import hashlib
 import sys
 import time
 from collections.abc import Iterator
@@ -45,11 +46,17 @@ class Bus:
         return iter(())
 
 
-def drain(home: Home, run: Path, seconds: float, bus: Bus) -> list[str]:
-    """Wait until followers, projections, handlers and bus stand at the head and it stands still."""
-    deadline = time.monotonic() + seconds
+def drain(home: Home, run: Path, seconds: float, bus: Bus, waited: dict[str, float]) -> list[str]:
+    """
+    Wait until followers, projections, handlers and bus stand at the head and it stands still.
+
+    Args:
+        waited: is told for how many seconds each was behind.
+    """
+    began = time.monotonic()
+    deadline = began + seconds
     behind: dict[str, object] = {}
-    head, since = -1, time.monotonic()
+    head, since = -1, began
     while time.monotonic() < deadline:
         try:
             now = home.ports.store.head()
@@ -58,6 +65,7 @@ def drain(home: Home, run: Path, seconds: float, bus: Bus) -> list[str]:
             behind = {name: at for name, at in _places(home, run, bus).items() if at != head}
         except MLifeError as e:
             behind, since = {"the home": str(e)}, time.monotonic()
+        waited.update(dict.fromkeys(behind, round(time.monotonic() - began, 1)))
         if not behind and time.monotonic() - since > QUIET:
             return []
         time.sleep(0.25)
@@ -122,6 +130,7 @@ def findings(home: Home, run: Path, bus: Bus) -> tuple[list[str], dict[str, Any]
         *verdict.effects(log),
         *verdict.receipts(log),
         *bus.findings(log, run),
+        *_files(home, log),
         *_own_writes(journals),
         *_crashes(journals),
         *_tables(home, log),
@@ -138,6 +147,7 @@ def findings(home: Home, run: Path, bus: Bus) -> tuple[list[str], dict[str, Any]
         "looks": len(looks),
         "effects": sum(len(verdict.effects_of(r)) for r in log),
         "reports through Kafka": len(streamed),
+        "files": sum(1 for r in log if r.draft.type == "mlife.file.stored.v1"),
     }
     return found, figures
 
@@ -145,6 +155,20 @@ def findings(home: Home, run: Path, bus: Bus) -> tuple[list[str], dict[str, Any]
 def _crashes_of_the_server(run: Path) -> list[float]:
     happened = [line for line in lines(run / "happened.jsonl") if line["what"] == "killed"]
     return [line["at"] for line in happened if line["who"] in {"postgresql", "a backend"}]
+
+
+def _files(home: Home, log: verdict.Log) -> Iterator[str]:
+    """Every file that the log names is there, byte by byte; the judge's home has no copies of its own."""
+    for r in log:
+        if r.draft.type == "mlife.file.stored.v1":
+            sha256 = verdict.fields(r)["sha256"]
+            try:
+                with home.ports.blobs.open(sha256) as file:
+                    found = hashlib.file_digest(file, "sha256").hexdigest()
+            except MLifeError as e:
+                found = str(e)
+            if found != sha256:
+                yield f"{r!r}: the file is not there ({found})"
 
 
 def _own_writes(journals: Path) -> Iterator[str]:
@@ -214,6 +238,7 @@ def tailed(run: Path, size: str) -> dict[str, Any]:
         time.sleep(0.1)
     tried = attempts(run / "journals")
     found = tailing.findings(events, tried, sights(run / "journals"), dense=size == "tailed")
+    found += _crashes(run / "journals") if size == "tailed" else []
     return {"findings": found, "figures": {"events": len(events), "appends": len(tried)}}
 
 
@@ -227,15 +252,17 @@ def main(folder: str, seconds: str) -> None:
     began = time.monotonic()
     with open_home(settings()) as home:
         bus = the_bus()
-        late = drain(home, run, float(seconds), bus)
+        waited: dict[str, float] = {}
+        late = drain(home, run, float(seconds), bus, waited)
         drained = time.monotonic() - began
         parked = 0
         while not late and (keys := retried(home, run)):
             parked += keys
-            late = drain(home, run, float(seconds), bus) if parked < 100 else ["keys are parked for ever"]
+            late = drain(home, run, float(seconds), bus, {}) if parked < 100 else ["keys are parked for ever"]
         found, figures = findings(home, run, bus)
     figures |= {
         "keys that kills parked": parked,
+        "last to drain": dict(sorted(waited.items(), key=lambda one: -one[1])[:4]),
         "seconds to drain": round(drained, 1),
         "seconds to judge": round(time.monotonic() - began - drained, 1),
     }

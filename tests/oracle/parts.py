@@ -27,6 +27,7 @@ from mlife.core.errors import Conflict, MLifeError
 from mlife.core.events import Recorded, derived_id
 from mlife.core.folding import is_outage
 from mlife.core.ports import Append
+from mlife.data.intake import DataIntake
 from mlife.runtime import Home, settings, wire
 from tests.oracle import tailing
 from tests.oracle.journal import Journal, Witnessed, lines, print_of
@@ -98,6 +99,7 @@ class Writer(Part):
         """Write until the end."""
         with self.home() as home:
             self._intake = Intake(home.ports.store, home.sealer)
+            self._data = DataIntake(home.ports, home.do)
             self._home = home
             threads = [threading.Thread(target=self._write, args=(n,), name=f"writer-{n}") for n in range(THREADS)]
             for thread in threads:
@@ -141,7 +143,7 @@ class Writer(Part):
     def _carry_out(self, key: str) -> None:
         self.journal.note("begun", key=key)
         chance = random.Random(f"{self.seed} {key}")
-        (act,) = chance.choices([self._sight, self._pay, self._move, self._report], [60, 12, 5, 8])
+        (act,) = chance.choices([self._sight, self._pay, self._move, self._report, self._keep], [60, 12, 5, 8, 2])
         self.patiently(lambda: act(key, chance))
 
     def _sight(self, key: str, chance: random.Random) -> None:
@@ -192,6 +194,11 @@ class Writer(Part):
 
     def _report(self, key: str, chance: random.Random) -> None:
         self._intake.reports([report(f"{key}-{n}", chance) for n in range(chance.choice((1, 1, 3, 10)))])
+
+    def _keep(self, key: str, chance: random.Random) -> None:
+        """Bytes first, then the event that says that they are there; rarely so many that they come in parts."""
+        size = 9_000_000 if chance.random() < 0.05 else chance.choice((10, 3_000, 100_000))
+        self._data.put(random.Random(key).randbytes(size), name=f"{key}.bin")
 
 
 def report(report_id: str, chance: random.Random) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from tests.oracle.journal import Journal
 
@@ -75,14 +76,16 @@ class World:
     Args:
         folder: journals, logs, the home, the plug-in; kept after a failure.
         size: `embedded`, `postgres` (one runner, no bus) or `cluster`.
-        files: URL of the files' store; a folder if empty.
+        s3: which server keeps the files of a cluster: `versitygw` or `minio`.
     """
 
-    def __init__(self, folder: Path, size: str, seed: str, *, pace: float = 0.1, files: str = "") -> None:
+    def __init__(self, folder: Path, size: str, seed: str, *, pace: float = 0.1, s3: str = "versitygw") -> None:
         self.folder, self.size, self.seed = folder, size, seed
         self.happened = Journal(folder / "happened.jsonl")
         self.postgres: Any = None
         self.kafka: Any = None
+        self.s3: Any = None
+        self._s3 = s3
         self.kills = 0
         self.slots = [Slot(kind, n) for kind, many in SLOTS[size].items() for n in range(many)]
         self.errands: list[subprocess.Popen[bytes]] = []
@@ -96,15 +99,14 @@ class World:
         (plugin / "entry_points.txt").write_text(PLUGIN)
         self.environment = {
             **os.environ,
-            "PYTHONPATH": f"{folder / 'site'}{os.pathsep}{ROOT}",
+            "PYTHONPATH": os.pathsep.join([str(folder / "site"), str(ROOT), os.environ.get("PYTHONPATH", "")]),
             "MLIFE_HOME": str(folder / "home"),
             "MLIFE_CONFIG": str(folder / "no.toml"),
-            **({"MLIFE_FILES": files} if files else {}),
         }
 
     @contextmanager
     def servers(self) -> Iterator[None]:
-        """PostgreSQL and Kafka of this run's own, as the size wants them; `fsync` is on."""
+        """PostgreSQL, Kafka and S3 of this run's own, as the size wants them; `fsync` is on."""
         with ExitStack() as stack:
             if self.size != "embedded":
                 from infra.local import Postgres
@@ -112,10 +114,14 @@ class World:
                 self.postgres = stack.enter_context(Postgres(self.folder / "postgres"))
                 self.environment["MLIFE_STORE"] = self.postgres.url
             if self.size == "cluster":
-                from infra.local import Kafka
+                from infra.local import Kafka, Minio, VersityGateway
 
                 self.kafka = stack.enter_context(Kafka(self.folder / "kafka"))
                 self.environment["MLIFE_BUS"] = self.kafka.url
+                kind = Minio if self._s3 == "minio" else VersityGateway
+                self.s3 = stack.enter_context(kind(self.folder / "s3"))
+                _make_bucket(self.s3.url)
+                self.environment["MLIFE_FILES"] = self.s3.url
             yield
 
     # --- processes ---
@@ -222,3 +228,17 @@ class World:
             if process.poll() is None:
                 process.kill()
                 process.wait()
+
+
+def _make_bucket(url: str) -> None:
+    from minio import Minio
+
+    told = urlsplit(url)
+    client = Minio(
+        f"{told.hostname}:{told.port}",
+        access_key=told.username,
+        secret_key=unquote(told.password or ""),
+        secure=False,
+    )
+    if not client.bucket_exists(told.path.strip("/")):
+        client.make_bucket(told.path.strip("/"))

@@ -262,7 +262,7 @@ class SmallCluster:
         home = self.home("judge")
         log = list(iterate(home.ports.store))
         tried = attempts(self.folder / "journals")
-        copies = {c: [unpack(r).events() for r in records] for c, records in self.broker.copies().items()}
+        copies = [(c, [unpack(r).events() for r in self.broker.copies().get(c, [])]) for c in range(COPIES)]
         return [
             *verdict.order(log),
             *verdict.balances(log),
@@ -274,7 +274,7 @@ class SmallCluster:
             *verdict.effects(log),
             *verdict.receipts(log),
             *verdict.published(log, self.broker.messages(), lambda kind: registry.kind(kind).topic),
-            *(verdict.carried(log, copies, COPIES) if log else []),
+            *verdict.carried(log, copies),
             *(f"{p.name}: {difference}" for p in projections.values() for difference in verify(home.ports, p)),
             *(str(letter) for letter in home.book.letters()),
         ]

@@ -13,7 +13,9 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from mlife.core.errors import MLifeError
 from mlife.core.events import Draft, Recorded, derived_id
+from mlife.core.folding import is_outage
 from mlife.core.ports import Append
 from mlife.runtime import settings
 from tests.oracle import verdict
@@ -101,9 +103,21 @@ def write(log: TailedLog, journal: Journal, name: str, stop: threading.Event) ->
             draft = plain(derived_id(key), key.encode())
             n = f"{thread}-{number}"
             journal.note("tried", n=n, whole=True, drafts=[[draft.id.hex(), print_of(draft)]])
-            journal.note("told", n=n, positions=[log.write(draft)], known=[False])
+            try:
+                journal.note("told", n=n, positions=[log.write(draft)], known=[False])
+            except MLifeError as e:
+                if not is_outage(e):
+                    raise
+                stop.wait(0.1)
 
-    threads = [threading.Thread(target=toss, args=(n,)) for n in range(THREADS)]
+    def live(thread: int) -> None:
+        try:
+            toss(thread)
+        except BaseException as e:
+            journal.note("crashed", why=f"{type(e).__name__}: {e}")
+            raise
+
+    threads = [threading.Thread(target=live, args=(n,)) for n in range(THREADS)]
     for thread in threads:
         thread.start()
     for thread in threads:

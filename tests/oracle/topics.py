@@ -33,12 +33,10 @@ class Kafka:
     def findings(self, log: verdict.Log, run: Path) -> Iterator[str]:
         """What the component topics, `mlife.log` and the topics of intake say about the log."""
         components = [t.name for t in topics(registry) if t.name not in {LOG, FEEDBACK, REFUSED}]
-        messages = [_message(m) for name in components for m in self.read(name)]
+        messages = (_message(m) for name in components for m in self.read(name))
         yield from verdict.published(log, messages, lambda kind: self.there.topic(registry.kind(kind).topic))
-        partitions: dict[int, list[Any]] = {}
-        for m in self.read(LOG):
-            partitions.setdefault(m.partition(), []).append(unpack(m.value()).events())
-        yield from verdict.carried(log, partitions, self.there.partitions)
+        copies = ((p, (unpack(m.value()).events() for m in self.read(LOG, p))) for p in range(self.there.partitions))
+        yield from verdict.carried(log, copies)
         journals = run / "journals"
         produced = [i for line in notes(journals, "produced") for i in line["ids"]]
         delivered = [i for line in notes(journals, "delivered") for i in line["ids"]]
@@ -46,8 +44,8 @@ class Kafka:
         noise = [i.encode() for line in notes(journals, "delivered") for i in line["noise"]]
         yield from verdict.put_aside(noise, [bytes(m.value() or b"") for m in self.read(REFUSED)])
 
-    def read(self, name: str) -> Iterator[Any]:
-        """Every message of topic *name*, partition by partition, in order of offset."""
+    def read(self, name: str, only: int | None = None) -> Iterator[Any]:
+        """Every message of topic *name* (of one partition *only*), partition by partition, in order of offset."""
         topic = self.there.topic(name)
         options = {
             "bootstrap.servers": ",".join(self.there.servers),
@@ -58,7 +56,7 @@ class Kafka:
         consumer = Consumer(options)
         try:
             known = consumer.list_topics(topic, timeout=30).topics[topic].partitions
-            for partition in sorted(known):
+            for partition in sorted(known) if only is None else [only]:
                 first, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
                 if end > first:
                     yield from _to_the_end(consumer, TopicPartition(topic, partition, first), end)
