@@ -48,9 +48,9 @@ def _findings(chosen: Settings, *, fix: bool) -> Iterator[Finding]:
 
     can_open = True
     for finding in examine(part_checks(chosen, fix=fix)):
-        can_open = can_open and not (finding.what in {"database", "files"} and finding.state == "wrong")
+        can_open = can_open and not (finding.what == "database" and finding.state == "wrong")
         yield finding
     if can_open:
         yield from examine([home_check(chosen)])
     else:
-        yield Finding("log", "note", "not looked at, nor what follows it: a part that it needs is away")
+        yield Finding("log", "note", "not looked at, nor what follows it: the database can't be used")

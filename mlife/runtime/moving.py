@@ -13,7 +13,6 @@ from typing import Any, Final, cast
 from mlife.core.errors import HomeUnusable, Misconfigured, Refused
 from mlife.core.events import Event, Recorded
 from mlife.core.moving import House, Signpost, check_not_moved
-from mlife.core.moving.files import Shelf
 from mlife.core.moving.small import KeyRing
 from mlife.runtime import Home, Settings, settings
 from mlife.runtime.watching import published
@@ -35,7 +34,7 @@ def house_of(home: Home) -> Iterator[House]:
         yield House(
             name=home.settings.shown("store"),
             store=home.ports.store,
-            files=cast("Shelf", home.ports.blobs),
+            files=home.ports.blobs,
             keys=cast("KeyRing", home.keys),
             book=home.book,
             locks=home.ports.locks,

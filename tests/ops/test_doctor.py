@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
@@ -279,22 +280,74 @@ def test_kafka_that_is_away_is_told_within_seconds_and_the_rest_is_looked_at(pos
     assert away["log"]["state"] == "ok"
 
 
+# --- S3 ---
+
+
+def test_a_missing_bucket_is_named_and_made_on_request(s3_url: str, tmp_path: Path) -> None:
+    other = f"{s3_url}-more"
+
+    missing = findings("--home", tmp_path, MLIFE_FILES=other)
+    assert missing["files bucket"]["found"].startswith("there is no bucket")
+    assert missing["log"]["state"] == "ok"
+
+    fixed = findings("--fix", "--home", tmp_path, MLIFE_FILES=other)
+    assert fixed["files bucket"]["found"].startswith("made now")
+    assert fixed["files writes"]["state"] == fixed["files clock"]["state"] == fixed["log"]["state"] == "ok"
+    assert "files bucket" not in findings("--fix", "--home", tmp_path, MLIFE_FILES=other)
+
+
+def test_files_that_can_not_be_reached_or_refuse_the_key_are_told(s3_url: str, tmp_path: Path) -> None:
+    refused = findings("--home", tmp_path, MLIFE_FILES=re.sub(r":[^:/]+@", ":hush-99@", s3_url))
+    away = findings("--home", tmp_path, MLIFE_FILES=re.sub(r":\d+/", ":1/", s3_url))
+    with silent_server() as port:
+        stuck = findings("--home", tmp_path, MLIFE_FILES=re.sub(r":\d+/", f":{port}/", s3_url))
+
+    assert "refuses our key" in json.dumps(refused)
+    assert "the connection is refused" in away["files"]["found"]
+    assert "start it, or correct MLIFE_FILES" in away["files"]["do"]
+    assert stuck["files"]["state"] == "wrong"
+    for found in (refused, away, stuck):
+        assert found["disk"]["state"] == "ok"
+        assert "hush" not in json.dumps(found)
+
+
 # --- at the start of a process ---
 
 
-@pytest.mark.parametrize("words", ["up --port 0", "relay", "worker projections", "worker handlers"])
+@pytest.mark.parametrize("words", ["up --port 0", "relay", "worker projections", "worker handlers", "badcase list"])
 def test_a_process_that_can_not_begin_says_why_in_one_sentence(
     words: str, postgres_url: str, kafka_broker: Kafka, tmp_path: Path
 ) -> None:
-    bus = kafka_broker.url
     for store, said in (
         (with_(postgres_url, password="hush-99"), "does not let MLife in"),
         (with_(postgres_url, path="/nowhere"), "does not exist"),
-        (with_(postgres_url, port=1), "Connection refused"),
     ):
-        ended = mlife(*words.split(), "--home", tmp_path / "home", MLIFE_STORE=store, MLIFE_BUS=bus)
+        ended = mlife(*words.split(), "--home", tmp_path / "home", MLIFE_STORE=store, MLIFE_BUS=kafka_broker.url)
         assert ended.returncode == 1, ended.stdout
         assert said in ended.stderr
         assert "→" in ended.stderr
         assert "Traceback" not in ended.stderr
         assert "hush-99" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("part", "url", "said"),
+    [
+        ("MLIFE_STORE", "postgresql://u:hush@127.0.0.1:1/x", "Connection refused"),
+        ("MLIFE_FILES", "s3+http://k:hush@127.0.0.1:1/bucket", "is away: the connection is refused"),
+        ("MLIFE_FILES", "s3+http://k:hush@127.0.0.1:1/b", "names the bucket 'b'"),
+        ("MLIFE_BUS", "kafka://h:1?nonsense=1", "has unknown parameters: nonsense"),
+    ],
+)
+def test_a_server_that_is_started_without_a_part_says_which(
+    part: str, url: str, said: str, postgres_url: str, kafka_url: str, tmp_path: Path
+) -> None:
+    chosen = {"MLIFE_STORE": postgres_url, "MLIFE_BUS": kafka_url, part: url}
+    words = ("relay",) if part == "MLIFE_BUS" else ("file", "put", __file__)
+
+    ended = mlife(*words, "--home", tmp_path / "home", **chosen)
+
+    assert ended.returncode == 1
+    assert said in ended.stderr
+    assert "hush" not in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -28,13 +28,14 @@ from tests.processes import finish, hear, start
 SEALED = {"reporter": "Ada"}
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["embedded", "cluster"])
 def elsewhere(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Configuration of an empty home of either size."""
     folder = tmp_path / "elsewhere"
-    if request.param == "sqlite":
+    if request.param == "embedded":
         return config(tmp_path, home=str(folder))
-    return config(tmp_path, home=str(folder), store=request.getfixturevalue("postgres_url"))
+    store, files = request.getfixturevalue("postgres_url"), request.getfixturevalue("s3_url")
+    return config(tmp_path, home=str(folder), store=store, files=files)
 
 
 @pytest.fixture
@@ -146,12 +147,12 @@ def test_what_another_process_is_told_is_written_arrives_and_the_rest_is_refused
 
 
 def test_a_move_that_is_killed_again_and_again_goes_on_where_it_stopped(
-    embedded: Home, tmp_path: Path, postgres_url: str
+    embedded: Home, tmp_path: Path, postgres_url: str, s3_url: str
 ) -> None:
     take(embedded, *range(30_000))
     for n in range(300):
         embedded.ports.blobs.put(b"bytes %d" % n)
-    file = config(tmp_path, home=str(tmp_path / "cluster"), store=postgres_url)
+    file = config(tmp_path, home=str(tmp_path / "cluster"), store=postgres_url, files=s3_url)
     words = command("migrate", "--home", embedded.settings.home, "--to", file, "--json", "--no-tables")
     chance = random.Random(4)
     kills = 0
@@ -232,13 +233,20 @@ def test_damage_of_the_source_is_found_and_not_carried_on(full: Home, target: Ho
     path.write_bytes(b"bytes 0")
 
 
-def test_comparing_names_what_is_damaged_or_not_there(full: Home, target: Home, tmp_path: Path) -> None:
+def test_comparing_says_what_is_not_there_and_what_is_damaged(full: Home, target: Home) -> None:
     with houses(full, target) as (here, there):
-        before = compare(here, there)
-        assert before.different == (f"{len(rows(full))} of {len(rows(full))} events are not there yet",
-                                    "5 of 5 files are not there")  # fmt: skip
+        nothing = compare(here, there)
+        count = len(rows(full))
+        assert nothing.different == (f"{count} of {count} events are not there yet", "5 of 5 files are not there")
+
         move(here, there)
         assert compare(here, there).different == ()
+        assert target.ports.store.head() == count
+
+
+def test_a_file_that_was_lost_or_changed_after_the_move_is_found(full: Home, tmp_path: Path) -> None:
+    with opened(config(tmp_path, home=str(tmp_path / "b"))) as target, houses(full, target) as (here, there):
+        move(here, there)
         first, second, *_ = there.files
         (path, gone) = (there.files.path(first), there.files.path(second))
         assert path is not None
@@ -246,6 +254,7 @@ def test_comparing_names_what_is_damaged_or_not_there(full: Home, target: Home, 
         path.chmod(0o644)
         path.write_bytes(b"other bytes")
         gone.unlink()
+
         assert compare(here, there).different == ("1 of 5 files are not there", f"file {first} is damaged")
 
 
