@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 from mlife.core.errors import HomeUnusable, Misconfigured, Refused
 from mlife.core.events import Event, Recorded
 from mlife.core.moving import House, Signpost, check_not_moved
+from mlife.core.moving.files import Shelf
 from mlife.core.moving.small import KeyRing
 from mlife.runtime import Home, Settings, settings
 from mlife.runtime.watching import published
@@ -34,7 +35,7 @@ def house_of(home: Home) -> Iterator[House]:
         yield House(
             name=home.settings.shown("store"),
             store=home.ports.store,
-            files=home.ports.blobs,
+            files=cast("Shelf", home.ports.blobs),
             keys=cast("KeyRing", home.keys),
             book=home.book,
             locks=home.ports.locks,

@@ -19,10 +19,10 @@ from typing import Literal, Protocol
 from mlife.core.errors import Refused
 from mlife.core.events import Event, Recorded
 from mlife.core.handler import HandlerBook
-from mlife.core.moving.files import Files, copy_files, not_there
+from mlife.core.moving.files import Files, Shelf, copy_files, not_there
 from mlife.core.moving.log import Trail
 from mlife.core.moving.small import KeyRing, copy_book, copy_keys
-from mlife.core.ports import Blobs, EventStore, Locks
+from mlife.core.ports import EventStore, Locks
 
 __all__ = ["Equal", "House", "Sign", "Signpost", "compare", "move"]
 
@@ -85,7 +85,7 @@ class House:
 
     name: str
     store: EventStore
-    files: Blobs
+    files: Shelf
     keys: KeyRing
     book: HandlerBook
     locks: Locks

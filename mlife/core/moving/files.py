@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import Protocol
 
 from mlife.core.errors import Corrupt
 from mlife.core.ports import Blobs
@@ -19,6 +20,13 @@ AHEAD = 64
 """Files that are begun before the first of them has arrived."""
 
 CHUNK = 1 << 20
+
+
+class Shelf(Blobs, Protocol):
+    """A store of files that can tell what it has."""
+
+    def __iter__(self) -> Iterator[str]:
+        """The SHA-256 of every file, in ascending order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,7 @@ class Files:
 
 
 def copy_files(
-    source: Blobs, target: Blobs, tell: Callable[[str, int, int], None], *, only_look: bool = False
+    source: Shelf, target: Shelf, tell: Callable[[str, int, int], None], *, only_look: bool = False
 ) -> Files:
     """
     Bring every file of *source* that *target* lacks.
@@ -72,7 +80,7 @@ def copy_files(
     return found
 
 
-def not_there(names: Iterable[str], store: Blobs) -> tuple[str, ...]:
+def not_there(names: Iterable[str], store: Shelf) -> tuple[str, ...]:
     """Those of *names* that *store* does not list."""
     left = set(names)
     if left:
@@ -80,7 +88,7 @@ def not_there(names: Iterable[str], store: Blobs) -> tuple[str, ...]:
     return tuple(sorted(left))
 
 
-def _merged(source: Blobs, target: Blobs) -> Iterator[tuple[str, bool]]:
+def _merged(source: Shelf, target: Shelf) -> Iterator[tuple[str, bool]]:
     """Each file of *source*, and whether *target* has it; neither list is ever held whole."""
     theirs = iter(target)
     at = next(theirs, "")
@@ -90,7 +98,7 @@ def _merged(source: Blobs, target: Blobs) -> Iterator[tuple[str, bool]]:
         yield name, at == name
 
 
-def _copied(source: Blobs, target: Blobs, name: str, is_there: bool) -> Files:  # noqa: FBT001 - a column of `_merged`
+def _copied(source: Shelf, target: Shelf, name: str, is_there: bool) -> Files:  # noqa: FBT001 - a column of `_merged`
     if is_there:
         return Files(1)
     with source.open(name) as stream:
@@ -100,7 +108,7 @@ def _copied(source: Blobs, target: Blobs, name: str, is_there: bool) -> Files:  
     return Files(1, 1, stored.size)
 
 
-def _checked(source: Blobs, target: Blobs, name: str, is_there: bool) -> Files:  # noqa: ARG001, FBT001 - as `_copied`
+def _checked(source: Shelf, target: Shelf, name: str, is_there: bool) -> Files:  # noqa: ARG001, FBT001 - as `_copied`
     if not is_there:
         return Files(1, absent=1)
     sha256 = hashlib.sha256()
