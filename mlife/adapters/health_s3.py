@@ -58,6 +58,9 @@ def _reached(s3: S3) -> Iterator[Finding]:
         yield Finding(
             "files encryption", "note", "the connection is not encrypted", "say s3+https, and ca=… if need be"
         )
+    if "VERSITYGW" in answer.headers.get("Server", ""):
+        lost = "versitygw answers before bytes are on the disk: a power cut may lose what was acknowledged"
+        yield Finding("files durability", "note", lost, "mount its folder with the option sync, or take another server")
     said = answer.headers.get("Date")
     if said:
         # whole seconds, cut off: the middle of the second is the best guess

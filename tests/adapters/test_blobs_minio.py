@@ -623,8 +623,14 @@ def test_the_doctor_says_what_is_missing_and_makes_it(s3_shared):
     made = {f.what: f for f in check_s3(url, fix=True)}
     assert made["files bucket"].found == "made now: for-the-doctor"
     again = list(check_s3(url))
-    assert {f.state for f in again} == {"ok"}
-    assert [f.what for f in again] == ["files", "files clock", "files writes", "files versions", "files leftovers"]
+    assert [f.what for f in again if f.state != "ok"] == ([] if IS_MINIO else ["files durability"])
+    assert [f.what for f in again if f.state == "ok"] == [
+        "files",
+        "files clock",
+        "files writes",
+        "files versions",
+        "files leftovers",
+    ]
     assert list(S3(address_of(url)).client.list_objects("for-the-doctor", recursive=True)) == []
 
 
