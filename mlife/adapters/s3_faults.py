@@ -78,7 +78,7 @@ def no_bucket(shown: str) -> Misconfigured:
 
 def _refused(shown: str, error: S3Error) -> MLifeError:
     code, said = error.code or "", shortened(error.message or "", 200)
-    status = error.response.status if error.response is not None else 0
+    status = error.response.status
     if code in _FULL or status == 507 or any(words in said.lower() for words in _NO_SPACE):
         return HomeUnusable(
             f"the files' server {shown} is full ({code})", remedy="free some space there, then try again"

@@ -14,6 +14,7 @@ from mlife.bench.reports import batches
 from mlife.runtime.relaying import open_relay
 
 TOPICS = ["mlife.badcases", "mlife.log"]
+Header = tuple[str, str | bytes | None]
 
 
 @figure("cluster-relay")
@@ -91,5 +92,5 @@ def _send_by_confluent(here: Place, messages: list[Message]) -> None:
     )
     start = prefix(here.chosen.bus)
     for m in messages:
-        producer.produce(start + m.topic, m.value, m.key, m.partition, headers=m.headers)
+        producer.produce(start + m.topic, m.value, m.key, m.partition, headers=list[Header](m.headers))
     producer.flush()
