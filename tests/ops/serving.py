@@ -69,17 +69,24 @@ class Serving:
 @contextmanager
 def up(folder: Path, *words: object, **variables: str) -> Iterator[Serving]:
     """`mlife up` with *variables* as its settings, on a free port, until the end of the block."""
-    log = folder / "up.log"
+    with beside(folder, " ".join(map(str, ("up", "--port", 0, *words))), **variables) as (process, log):
+        yield Serving(process, _port(process, log), log)
+
+
+@contextmanager
+def beside(folder: Path, words: str, **variables: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """`mlife *words*` until the end of the block: the process, and the file of what it says."""
+    log = folder / f"{words.replace(' ', '-')}.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command("up", "--port", "0", "--home", folder / "home", *words),
+            command(*words.split(), "--home", folder / "home"),
             cwd=folder,
             env=environment(PYTHONUNBUFFERED="1", **variables),
             stdout=out,
             stderr=subprocess.STDOUT,
         )
         try:
-            yield Serving(process, _port(process, log), log)
+            yield process, log
         finally:
             process.terminate()
             try:

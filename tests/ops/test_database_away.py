@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,7 +12,7 @@ import pytest
 
 from infra.local import Postgres
 from mlife.runtime import open_home, settings
-from tests.ops.serving import Listener, Load, Serving, until, up
+from tests.ops.serving import Listener, Load, Serving, beside, until, up
 
 
 @pytest.mark.slow
@@ -67,3 +69,46 @@ def nothing_is_lost_or_double(url: str, folder: Path, load: Load, listener: List
     assert {f"r{n}": at for n, at in load.acknowledged.items()}.items() <= found.items()
     assert listener.positions == list(range(1, len(listener.positions) + 1))
     assert len(listener.positions) <= head
+
+
+@pytest.mark.slow
+def test_a_whole_cluster_outlives_its_database(postgres_server: Postgres, kafka_url: str, tmp_path: Path) -> None:
+    chosen = {"MLIFE_STORE": postgres_server.url, "MLIFE_BUS": kafka_url}
+    secret = urlsplit(postgres_server.url).password or ""
+    with ExitStack() as running:
+        server = running.enter_context(up(tmp_path, **chosen))
+        others = [
+            running.enter_context(beside(tmp_path, words, **chosen))
+            for words in ("relay", "worker projections", "worker handlers")
+        ]
+        with Load(server) as load:
+            until(lambda: len(load.acknowledged) > 50)
+            until(lambda: shown(server) > 0)
+            for away in (postgres_server.kill, postgres_server.stop):
+                away()
+                until(lambda: load.refusals)
+                is_told_while_away(server, secret)
+                postgres_server.start()
+                before = len(load.acknowledged)
+                until(lambda before=before: len(load.acknowledged) > before + 50)
+                load.refusals.clear()
+        last = max(load.acknowledged.values())
+        until(lambda: shown(server) >= last)
+        until(lambda: server.ask("/readyz").status == 200)
+        until(lambda: 'lag_events{kind="relay",name=""} 0' in server.ask("/metrics").text)
+        until(lambda: not any(lag for lag in handlers_lags(server)))
+        for process, log in (*others, (server.process, server.log)):
+            assert process.poll() is None, log.read_text()[-2_000:]
+            assert secret not in log.read_text()
+            assert "Traceback" not in log.read_text()
+
+
+def shown(server: Serving) -> int:
+    """Position of the query tables."""
+    answer = server.ask("/api/v1/badcases")
+    return int(answer.json["position"]) if answer.status == 200 else 0
+
+
+def handlers_lags(server: Serving) -> list[int]:
+    text = server.ask("/metrics").text
+    return [int(n) for n in re.findall(r'mlife_follower_lag_events\{kind="handler",name="[^"]+"\} (\d+)', text)] or [1]
