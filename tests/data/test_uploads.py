@@ -357,3 +357,26 @@ def test_a_store_that_is_away_is_503_and_soon_again(s3_server: "Server", tmp_pat
 
         s3_server.start()
         assert server.post("/api/v1/files?name=b.png", content=b"other").json()["accepted"] == 1
+
+
+def test_the_command_line_puts_files_to_the_store_itself(
+    s3_url: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from click.testing import CliRunner
+
+    from mlife.cli.file import command
+
+    monkeypatch.setenv("MLIFE_FILES", s3_url)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*args: str) -> dict[str, Any]:
+        done = CliRunner().invoke(command, [*args, "--json", "--home", str(tmp_path / "here")])
+        assert done.exit_code == 0, (done.output, done.exception)
+        return dict(json.loads(done.stdout))
+
+    told = run("put", str(folder))
+    shown = run("show", f"sha256:{told['files'][0]['sha256']}")
+
+    assert (told["accepted"], told["refused"]) == (2, [])
+    assert Path(shown["path"]).read_bytes() == PICTURE
+    assert not (tmp_path / "here/files").exists()
