@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -10,13 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, cast
 
-from mlife.core.errors import HomeUnusable, Misconfigured, Refused
+from mlife.core.errors import HomeUnusable, Misconfigured, Refused, Unavailable
 from mlife.core.events import Event, Recorded
 from mlife.core.moving import House, Signpost, check_not_moved
 from mlife.core.moving.files import Shelf
 from mlife.core.moving.small import KeyRing
 from mlife.runtime import Home, Settings, settings
 from mlife.runtime.watching import published
+
+log = logging.getLogger("mlife.moving")
 
 FILES_NAMED: Final = {
     "mlife.file.stored": "sha256",
@@ -41,8 +44,25 @@ def house_of(home: Home) -> Iterator[House]:
             locks=home.ports.locks,
             sign=sign,
             names_files=files_named,
-            is_published=lambda: not home.settings.is_alone and published(home.settings).is_led,
+            busy=lambda: _busy(home.settings),
         )
+
+
+def _busy(chosen: Settings) -> str:
+    """Who works on a cluster's log now. While Kafka is away nobody can say whether workers run."""
+    if chosen.is_alone:
+        return ""
+    from mlife.adapters.health_kafka import readers
+    from mlife.adapters.kafka_connection import connection
+
+    if published(chosen).is_led:
+        return "a relay publishes it"
+    try:
+        found = [name for name, group in readers(connection(chosen.bus)).items() if group.members]
+    except Unavailable as away:
+        log.warning("nobody can say whether workers run: %s", away.message)
+        return ""
+    return f"workers run ({', '.join(sorted(found))})" if found else ""
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mlife.core.health.watch import BusSeen, Watch
 from mlife.core.relay import Published
 from mlife.runtime import Home, Settings
@@ -11,16 +13,19 @@ from mlife.runtime.relaying import open_relay_book
 def watch_of(home: Home) -> Watch:
     """A watch that nobody runs yet; it looks when it is asked."""
     chosen, ports = home.settings, home.ports
-    if chosen.is_alone:
-        return Watch(ports.store, ports.views, home.book, home.do.clock)
     return Watch(
         ports.store,
         ports.views,
         home.book,
         home.do.clock,
-        relay=lambda: published(chosen).position,
-        bus=lambda: bus_seen(chosen),
+        relay=None if chosen.is_alone else lambda: published(chosen).position,
+        bus=None if chosen.is_alone else lambda: bus_seen(chosen),
+        files=lambda: ports.blobs.has(NOBODYS),
     )
+
+
+NOBODYS: Final = "0" * 64
+"""A digest that no file has: asking for it shows whether the store of files answers."""
 
 
 def published(chosen: Settings) -> Published:

@@ -73,8 +73,7 @@ def figures(watch: Watch, size: str) -> Response:
 
 def seen_families(seen: Seen) -> Iterator[Family]:
     """What a watch saw, as metrics; a part that could not be asked gives none but that it is away."""
-    parts = {"log": "log" not in seen.faults, **({"bus": "bus" not in seen.faults} if seen.asks_bus else {})}
-    yield metrics.gauge(metrics.REACHABLE, [((part,), float(is_there)) for part, is_there in parts.items()])
+    yield metrics.gauge(metrics.REACHABLE, [((part,), float(part not in seen.faults)) for part in seen.parts])
     yield metrics.gauge(metrics.LOOKED, [((), time.monotonic() - seen.at)])
     if seen.head is not None:
         yield metrics.gauge(metrics.HEAD, [((), seen.head)])

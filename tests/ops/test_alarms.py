@@ -86,6 +86,14 @@ def test_unreadable_feedback_is_an_alarm_while_it_comes_and_a_note_when_it_is_ol
     assert state() == "note"
 
 
+def test_a_store_of_files_that_is_away_is_an_alarm(home: Home) -> None:
+    def ask() -> None:
+        raise Unavailable("the files' server is away")
+
+    assert alarms(home, files=ask) == {"files"}
+    assert alarms(home, files=lambda: home.ports.blobs.has("0" * 64)) == set()
+
+
 def test_the_home_page_says_what_is_late_before_everything_else(
     home: Home, client: TestClient, few: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,6 +62,7 @@ def test_it_says_where_the_log_is_and_how_far_everything_follows(home: Home) -> 
 
     assert value(values, "mlife_log_position") == head + 5
     assert value(values, "mlife_part_reachable", part="log") == 1
+    assert value(values, "mlife_part_reachable", part="files") == 1
     assert value(values, "mlife_follower_position", kind="projection", name="badcases") == head
     assert value(values, "mlife_follower_lag_events", kind="projection", name="badcases") == 5
     assert 0 < value(values, "mlife_follower_lag_seconds", kind="projection", name="badcases") < 60

@@ -10,19 +10,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kafka import KafkaConsumer
 from sqlalchemy import select
 
+from mlife.adapters.kafka_connection import connection
+from mlife.adapters.topics_kafka import ensure_topics
 from mlife.core import moving
 from mlife.core.errors import Corrupt, HomeUnusable, Invalid, MLifeError, Refused
+from mlife.core.events import registry
 from mlife.core.handler import DeadLetter
 from mlife.core.moving import compare, move
 from mlife.core.moving.log import RUN_BYTES, Trail
 from mlife.core.ports import Append
 from mlife.core.projection import projections
+from mlife.core.topics import LOG, topics
 from mlife.runtime import Home
 from mlife.runtime.moving import hand_over, settings_in
+from mlife.runtime.relaying import open_relay_book
 from tests.conftest import drain
 from tests.ops.conftest import command, config, environment, houses, mlife, opened, report, take
+from tests.ops.serving import until
 from tests.processes import finish, hear, start
 
 SEALED = {"reporter": "Ada"}
@@ -203,10 +210,33 @@ def test_a_target_that_has_gone_on_is_refused(full: Home, target: Home) -> None:
 
 def test_a_home_that_somebody_runs_is_not_moved(full: Home, target: Home) -> None:
     with full.running():
-        full.runner.settle()
+        until(lambda: full.ports.locks.is_held("runner"))
         with houses(full, target) as (here, there), pytest.raises(Refused, match="a process projects and handles"):
             move(here, there)
     assert target.ports.store.head() == 0
+
+
+def test_a_home_is_not_moved_into_a_cluster_that_works(
+    full: Home, postgres_url: str, kafka_url: str, tmp_path: Path
+) -> None:
+    file = config(tmp_path, home=str(tmp_path / "b"), store=postgres_url, bus=kafka_url)
+    with opened(file) as target, houses(full, target) as (here, there):
+        with (
+            open_relay_book(target.settings) as book,
+            book.lead(),
+            pytest.raises(Refused, match="a relay publishes it"),
+        ):
+            move(here, there)
+        kafka = connection(kafka_url)
+        ensure_topics(kafka, topics(registry, partitions=kafka.partitions))
+        worker = KafkaConsumer(
+            kafka.topic(LOG), group_id=kafka.topic("mlife-handlers"), bootstrap_servers=list(kafka.servers)
+        )
+        worker.poll(5_000)
+        with pytest.raises(Refused, match=r"workers run \(mlife-handlers\)"):
+            move(here, there)
+        worker.close()
+        assert move(here, there).events == full.ports.store.head()
 
 
 def test_somebody_who_writes_to_the_target_meanwhile_is_noticed(

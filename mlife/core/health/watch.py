@@ -53,9 +53,9 @@ class Seen:
         at: on the monotonic clock.
         head: the log's; None if it could not be read.
         parked: handler → facts that it has parked.
-        faults: part (`log`, `bus`) → why it could not be asked.
+        faults: part (`log`, `bus`, `files`) → why it could not be asked.
         grown: unreadable records that came in the last hour.
-        asks_bus: is there a bus to be asked?
+        parts: what was asked.
     """
 
     at: float
@@ -66,7 +66,7 @@ class Seen:
     bus: BusSeen | None = None
     faults: Mapping[str, Finding] = field(default_factory=dict)
     grown: int = 0
-    asks_bus: bool = False
+    parts: Sequence[str] = ()
 
     def findings(self) -> Iterator[Finding]:
         """Everything in words."""
@@ -101,7 +101,7 @@ class Watch:
 
     Args:
         relay: gives the position up to which events are published; None where nothing is to be published.
-        bus: asks the bus; it must answer or raise within seconds.
+        bus: asks the bus. files: knocks at the store of files. Both answer or raise within seconds.
     """
 
     def __init__(
@@ -113,9 +113,10 @@ class Watch:
         *,
         relay: Callable[[], int] | None = None,
         bus: Callable[[], BusSeen] | None = None,
+        files: Callable[[], object] | None = None,
     ) -> None:
         self._store, self._views, self._book, self._clock = store, views, book, clock
-        self._relay, self._bus = relay, bus
+        self._relay, self._bus, self._files = relay, bus, files
         self._looking = threading.Lock()
         self._seen: Seen | None = None
         self._told: set[str] = set()
@@ -148,14 +149,21 @@ class Watch:
             stop.wait(LOOK_SECONDS)
 
     def _look(self) -> Seen:
-        seen = self._log_seen()
+        asked = {"log": True, "bus": self._bus is not None, "files": self._files is not None}
+        seen = replace(self._log_seen(), parts=[part for part, is_asked in asked.items() if is_asked])
+        faults = dict(seen.faults)
         if self._bus is not None:
             try:
                 bus = self._bus()
-                seen = replace(seen, asks_bus=True, bus=bus, grown=self._grown(bus.unreadable))
+                seen = replace(seen, bus=bus, grown=self._grown(bus.unreadable))
             except MLifeError as fault:
-                seen = replace(seen, asks_bus=True, faults={**seen.faults, "bus": Finding.of("bus", fault)})
-        self._seen = seen
+                faults["bus"] = Finding.of("bus", fault)
+        if self._files is not None:
+            try:
+                self._files()
+            except MLifeError as fault:
+                faults["files"] = Finding.of("files", fault)
+        self._seen = seen = replace(seen, faults=faults)
         return seen
 
     def _log_seen(self) -> Seen:

@@ -80,7 +80,7 @@ class House:
     Args:
         name: the log's URL without secrets.
         names_files: the SHA-256 of each file whose bytes an event says are stored.
-        is_published: does a relay publish its log now?
+        busy: who publishes or follows its log now, in words; empty if nobody is known to.
     """
 
     name: str
@@ -91,7 +91,7 @@ class House:
     locks: Locks
     sign: Signpost
     names_files: Callable[[Recorded[Event]], Iterable[str]] = lambda _: ()
-    is_published: Callable[[], bool] = lambda: False
+    busy: Callable[[], str] = lambda: ""
 
 
 @dataclass(frozen=True)
@@ -199,13 +199,7 @@ def _admit(source: House, target: House) -> None:
 def _alone(house: House, role: str) -> Iterator[None]:
     """Nobody projects, handles or publishes here. What still writes is met by the barrier, at the end."""
     with house.locks.hold("runner") as held:
-        busy = (
-            "a process projects and handles there"
-            if not held
-            else "a relay publishes it"
-            if house.is_published()
-            else ""
-        )
+        busy = house.busy() if held else "a process projects and handles"
         if busy:
             raise Refused(
                 f"{house.name}, {role}, is in use: {busy}",
