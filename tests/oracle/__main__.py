@@ -26,6 +26,8 @@ PROLOGUE = 4.0
 """Seconds for the first processes to come up before the first fault."""
 EPILOGUE = 3.0
 """Seconds of peace before the writers are asked to end."""
+SHORT = 100
+"""Kills of a short run; a longer one would gather more events than can be judged."""
 DRAIN = 120.0
 """Seconds until everything must have reached the head."""
 JUDGING = 3_600.0
@@ -77,11 +79,14 @@ def _told(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--seed", default=str(random.randrange(10**6)))
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--size", choices=sorted(SLOTS), default="cluster")
-    parser.add_argument("--gap", type=float, default=3.0, help="mean seconds between faults")
-    parser.add_argument("--pace", type=float, default=0.2, help="the larger, the more a writer's threads rest")
+    parser.add_argument("--gap", type=float, default=2.0, help="mean seconds between faults")
+    parser.add_argument("--pace", type=float, help="the larger, the more a writer's threads rest (0.2; 0.6 for a soak)")
     parser.add_argument("--s3", choices=("versitygw", "minio"), default="versitygw", help="what keeps the files")
     parser.add_argument("--folder", default="", help="keep everything there; default: kept only if something was found")
-    return parser.parse_args(words)
+    told = parser.parse_args(words)
+    if told.pace is None:
+        told.pace = 0.2 if told.kills <= SHORT else 0.6
+    return told
 
 
 def _live_through(world: World, steps: Iterable[Step], kills: int) -> None:

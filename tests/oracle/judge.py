@@ -146,10 +146,35 @@ def findings(home: Home, run: Path, bus: Bus) -> tuple[list[str], dict[str, Any]
         "followed": sum(len(s.entries) for s in saw),
         "looks": len(looks),
         "effects": sum(len(verdict.effects_of(r)) for r in log),
+        "seconds of delay (p50, p99, longest)": delays(log, run),
         "reports through Kafka": len(streamed),
         "files": sum(1 for r in log if r.draft.type == "mlife.file.stored.v1"),
     }
     return found, figures
+
+
+def delays(log: verdict.Log, run: Path) -> dict[str, list[float]]:
+    """
+    Seconds that readers and causes waited, faults and all: median, 99 of 100, longest.
+
+    Times are those at which a follower was given the events, so short delays are as coarse as it is slow.
+    """
+    seen: dict[int, float] = {}
+    for line in notes(run / "journals", "saw"):
+        seen.update((entry[0], line["at"]) for entry in line["entries"] if entry[0] not in seen)
+    looks = [max(0.0, k["at"] - seen.get(k["position"] + 1, k["at"])) for k in notes(run / "journals", "looked")]
+    places = {r.draft.id: r.position for r in log}
+    effects = [
+        seen[r.position] - seen[places[r.draft.causation_id]]
+        for r in log
+        if r.draft.actor == "handler oracle.receipt" and r.draft.causation_id in places
+    ]
+    return {"reader behind the log": _quantiles(looks), "effect after its cause": _quantiles(effects)}
+
+
+def _quantiles(seconds: list[float]) -> list[float]:
+    ordered = sorted(seconds) or [0.0]
+    return [round(ordered[min(len(ordered) - 1, int(q * len(ordered)))], 2) for q in (0.5, 0.99, 1.0)]
 
 
 def _crashes_of_the_server(run: Path) -> list[float]:

@@ -14,7 +14,7 @@ import pytest
 
 from infra.local import Kafka, Postgres
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("oracle")]  # one run at a time
 ROOT = Path(__file__).parents[2]
 
 
