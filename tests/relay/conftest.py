@@ -1,15 +1,10 @@
 """What the relay's tests share: a log on PostgreSQL whose events belong to every component, and its subscribers."""
 
 import random
-import warnings
 from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-
-with warnings.catch_warnings():  # it reads its own files in a way that Python 3.11 alone calls deprecated
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import kafka  # noqa: F401 - imported here once, so that no test meets the warning
 
 from mlife.adapters.events_postgres import PostgresEventStore
 from mlife.adapters.postgres import Postgres
