@@ -26,6 +26,8 @@ from mlife.core.errors import Corrupt, Invalid, Misconfigured
 
 JSON = Any
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LARGEST = 8_000_000
+"""Bytes that an event may have, so that Kafka can carry it."""
 
 
 class Event(BaseModel):
@@ -351,12 +353,18 @@ def stored_bytes(event: Event) -> bytes:
     The JSON of *event* as it is stored: declared field order, UTC times, no NaN.
 
     Raises:
-        Invalid: a text has a NUL, which no column of PostgreSQL can hold; so no log holds one.
+        Invalid: it is longer than `LARGEST`, or a text has a NUL, which no column of PostgreSQL can hold; so no log
+            holds one.
     """
     try:
         data = event.__pydantic_serializer__.to_json(event)
     except PydanticSerializationError as e:
         raise Corrupt(f"{event.declared.type} can't be written as JSON: {e}") from e
+    if len(data) > LARGEST:
+        raise Invalid(
+            f"{event.declared.name} would have {len(data):,} bytes; an event has at most {LARGEST:,}",
+            remedy="give it less at once, or keep the bulk as a file and name that",
+        )
     if b"\\u0000" in data and "\0" in _texts(orjson.loads(data)):
         raise Invalid(f"{event.declared.name} was given a text with a NUL character", remedy="leave the character out")
     return data

@@ -26,11 +26,8 @@ REFUSED: Final = "mlife.feedback.dlq"
 PARTITIONS: Final = 8
 WEEK_MS: Final = 7 * 24 * 3_600_000
 
-LARGEST_EVENT: Final = 8_000_000
-"""Bytes of stored data that an event may have so that Kafka can carry it."""
-
 LARGEST_MESSAGE: Final = 8 << 20
-"""Bytes of a batch that a topic takes: the largest event with its headers, and what hosted Kafkas allow."""
+"""Bytes of a batch that a topic takes: the largest event (`mlife.core.events.LARGEST`) with its headers."""
 
 
 @dataclass(frozen=True, slots=True)
