@@ -99,6 +99,7 @@ def _check(source: Home, target: Home, *, as_json: bool) -> None:
         more = f"; the target has gone on to {equal.events + equal.more}" if equal.more else ""
         click.echo(f"{equal.events} events are equal on both sides: SHA-256 {equal.digest}{more}")
         click.echo(f"{equal.files.count} files are there, and are what their names say")
+        _say_missing(equal)
 
 
 def _move(source: Home, target: Home, added: list[str], *, tables: bool, as_json: bool) -> None:
@@ -142,10 +143,7 @@ def _say(equal: Equal, answer: dict[str, Any], *, tables: bool) -> None:
     )
     if answer["settings_added"]:
         click.echo(f"added to the target's configuration: {', '.join(answer['settings_added'])}")
-    for digest in equal.missing[:5]:
-        click.echo(f"file {digest} is named by the log and was not here: it is not there either", err=True)
-    if len(equal.missing) > 5:
-        click.echo(f"… and {len(equal.missing) - 5} more files", err=True)
+    _say_missing(equal)
     for name in answer["stopped"]:
         click.echo(
             f"projection {name} stops at an event it can't fold, there as here: `mlife projection status`", err=True
@@ -153,6 +151,13 @@ def _say(equal: Equal, answer: dict[str, Any], *, tables: bool) -> None:
     if not tables:
         click.echo("The query tables fill when workers start there, or by `mlife projection rebuild NAME`.")
     click.echo(f"The home is {answer['target']} now; this one takes no more events (`mlife migrate --undo`).")
+
+
+def _say_missing(equal: Equal) -> None:
+    for digest in equal.missing[:5]:
+        click.echo(f"file {digest} is named by the log and was not here: it is not there either", err=True)
+    if len(equal.missing) > 5:
+        click.echo(f"… and {len(equal.missing) - 5} more files", err=True)
 
 
 class _Told:
