@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import logging
 import math
 import re
@@ -53,6 +54,7 @@ MOST_PARTS: Final = 10_000
 PARALLEL: Final = 3
 """Parts on their way at once; each stands in memory, and one more that is being read."""
 
+TRIES: Final = 3
 KNOWN_SECONDS: Final = 60.0
 KNOWN_MOST: Final = 50_000
 SWEEP_SECONDS: Final = 3600.0
@@ -99,7 +101,16 @@ class MinioBlobs:
             if not self._is_whole(stored):
                 self._send(again, stored)
         self._know(stored.sha256)
+        self._mend_copy(stored.sha256)
         return stored
+
+    def _mend_copy(self, sha256: str) -> None:
+        """Let a damaged copy on this machine go."""
+        copy = self._cache.find(sha256)
+        if copy is not None:
+            with suppress(FileNotFoundError), copy.open("rb") as found:
+                if not _is_named(found, sha256):
+                    self._cache.forget(sha256)
 
     def _send(self, stream: BinaryIO, stored: StoredFile) -> None:
         part = max(PART, math.ceil(stored.size / MOST_PARTS))
@@ -136,34 +147,38 @@ class MinioBlobs:
         """
         The bytes, from the copy on this machine if there is one.
 
+        Args:
+            verify: compare them before; if there is no copy, or a damaged one, it is fetched.
+
         Raises:
             NotFound: no such file. Corrupt: it is not what was stored, said here with *verify*, else at its end.
+            HomeUnusable: with *verify*, no copy can be made.
         """
-        _check_name(sha256)
-        copy = self._cache.find(sha256)
-        if copy is not None:
-            with suppress(FileNotFoundError):
+        for _ in range(TRIES):
+            copy = self.path(sha256) if verify else self._copy(sha256)
+            if copy is None:
+                return self._object(sha256).as_binary()
+            with suppress(FileNotFoundError):  # it has just made room
                 found = copy.open("rb")
-                if not verify or hashlib.file_digest(found, "sha256").hexdigest() == sha256:
-                    found.seek(0)
+                if not verify or _is_named(found, sha256):
                     return found
                 found.close()
-                self._cache.forget(sha256)  # only a copy: the server still has the file
-        stream = self._object(sha256)
-        if verify:
-            while stream.read(CHUNK):
-                pass
-            stream.seek(0)
-        return stream.as_binary()
+                self._cache.forget(sha256)
+        raise Corrupt(f"copies of file {sha256} on this machine do not stay as they are", remedy="check the disk")
 
     def path(self, sha256: str) -> Path | None:
         """A copy on this machine; it stays for an hour at least. Raises NotFound, Corrupt, HomeUnusable."""
-        _check_name(sha256)
-        copy = self._cache.find(sha256)
+        copy = self._copy(sha256)
         if copy is not None:
             return copy
         with self._object(sha256) as stream:
-            return self._cache.keep(sha256, stream.as_binary())
+            kept = self._cache.keep(sha256, stream.as_binary())
+        self._know(sha256)
+        return kept
+
+    def _copy(self, sha256: str) -> Path | None:
+        _check_name(sha256)
+        return self._cache.find(sha256)
 
     def hold(self, sha256: str, at: Path) -> Path:
         """*at*, a further name of the copy on this machine. Raises NotFound, Corrupt, HomeUnusable."""
@@ -339,6 +354,13 @@ def _no_state() -> Iterator[None]:
         yield
     except S3Error as e:
         raise Unavailable(f"the files' server lost track of an upload ({e.code})", remedy="send it again") from e
+
+
+def _is_named(stream: io.BufferedReader, sha256: str) -> bool:
+    """Whether *stream* is the file of that digest; it stands at its beginning then."""
+    is_right = hashlib.file_digest(stream, "sha256").hexdigest() == sha256
+    stream.seek(0)
+    return is_right
 
 
 def _check_name(sha256: str) -> None:

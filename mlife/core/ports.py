@@ -157,7 +157,7 @@ class Blobs(Protocol):
 
         Raises:
             NotFound: there are none.
-            Corrupt: they are not what was stored. A store that is elsewhere compares whenever they are read in order.
+            Corrupt: they are not what was stored. What is read from elsewhere is compared whenever it is read in order.
         """
 
     def path(self, sha256: str) -> Path | None:

@@ -136,10 +136,13 @@ def test_parts_of_the_dead_are_removed_after_a_day_and_those_of_the_living_are_n
     assert list(blobs) == [sha256(LARGE)]
 
 
-def test_a_changed_object_is_found_out_and_put_right_by_putting_it_again(blobs, bucket):
-    digest = blobs.put(DIGIT).sha256
+def test_a_changed_object_is_found_out_and_put_right_by_putting_it_again(s3_url, tmp_path, bucket):
     for damage in (DIGIT.upper(), DIGIT[:5], DIGIT + b"!", b""):
+        blobs = MinioBlobs(s3_url, cache=tmp_path / damage.hex())
+        digest = blobs.put(DIGIT).sha256
         overwrite(bucket, digest, damage)
+        with pytest.raises(Corrupt, match="is not what was stored"), blobs.open(digest) as stream:
+            stream.read()
         with pytest.raises(Corrupt, match="is not what was stored"):
             blobs.open(digest, verify=True)
         with pytest.raises(Corrupt, match="is not what was stored"):
@@ -225,14 +228,16 @@ def test_a_copy_serves_while_the_server_is_away(s3_server, cache):
         assert stream.read() == DIGIT
 
 
-def test_a_damaged_copy_is_replaced_when_it_is_looked_at(blobs):
+@pytest.mark.parametrize("look", [lambda b, d: b.open(d, verify=True).close(), lambda b, _: b.put(DIGIT)])
+def test_a_damaged_copy_is_replaced_when_it_is_looked_at_or_put_again(blobs, look):
     digest = blobs.put(DIGIT).sha256
     path = blobs.path(digest)
     path.chmod(0o644)
     path.write_bytes(b"damaged")
 
-    with blobs.open(digest, verify=True) as stream:
-        assert stream.read() == DIGIT
+    look(blobs, digest)
+
+    assert blobs.path(digest).read_bytes() == DIGIT
 
 
 def test_what_is_held_stays_when_the_copy_makes_room(blobs, tmp_path):

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -79,7 +80,7 @@ def pointed_to(home: Home) -> set[str]:
 
 def check_all_there(home: Home, url: str, cache: Path) -> int:
     """Every byte that an event points to is there, seen by somebody who has no copies; how many files there are."""
-    blobs, names = MinioBlobs(url, cache=cache), pointed_to(home)
+    blobs, names = MinioBlobs(url, cache=cache / uuid4().hex), pointed_to(home)
     for name in names:
         blobs.open(name, verify=True).close()
     return len(names)
