@@ -169,9 +169,9 @@ def handles(name: str, *, on: type[Event] = ToyMade, latest_per: Any = None) -> 
     return handling.handler(name, on=on, latest_per=latest_per)
 
 
-def wire_toys(folder: Path, personal: dict[str, frozenset[str]] | None = None) -> Home:
-    """An opened home that knows toys only; the caller closes it."""
-    told = settings(folder, config=folder / "no.toml")
+def wire_toys(folder: Path, personal: dict[str, frozenset[str]] | None = None, *, store: str | None = None) -> Home:
+    """An opened home that knows toys only, its log in *folder* or where *store* says; the caller closes it."""
+    told = settings(folder, config=folder / "no.toml", store=store)
     told = Settings(**{**vars(told), "personal": personal or {}})
     load, runtime.load_features = runtime.load_features, lambda rooms: None
     try:

@@ -207,6 +207,9 @@ EXPRESSIONS: tuple[ColumnElement[Any], ...] = (
     json_value(g.body, "a-b", "flag"),
     1.0 * g.count / (g.shelf + 2),
     func.nullif(g.count, 2),
+    func.substr(g.name, 1, 1),
+    func.coalesce(g.count, 3_000_000_000),
+    func.length(g.name),
 )
 PLAIN = tuple(e for e in EXPRESSIONS if e is not g.body)
 asked_of = st.sampled_from(PLAIN)

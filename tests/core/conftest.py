@@ -17,11 +17,12 @@ from tests.core import query_rows
 from tests.toys import only_toys, wire_toys
 
 
-@pytest.fixture
-def toy_home(tmp_path: Path) -> Iterator[Home]:
-    """An opened home with the toys' projections and no handlers; its runner is not running."""
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.cluster)])
+def toy_home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home]:
+    """An opened home with the toys' projections and no handlers, of either size; its runner is not running."""
+    store = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
     with only_toys():
-        home = wire_toys(tmp_path / "home")
+        home = wire_toys(tmp_path / "home", store=store)
         yield home
         home.close()
 
@@ -29,7 +30,7 @@ def toy_home(tmp_path: Path) -> Iterator[Home]:
 @pytest.fixture
 def second(toy_home: Home) -> Iterator[Home]:
     """The same home, as another process has it open."""
-    other = wire_toys(toy_home.settings.home)
+    other = wire_toys(toy_home.settings.home, store=toy_home.settings.store)
     yield other
     other.close()
 

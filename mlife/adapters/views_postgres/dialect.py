@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from psycopg.adapt import Loader
 from psycopg.types.numeric import IntDumper
-from sqlalchemy import Column, ColumnElement, Label, String, UnaryExpression
+from sqlalchemy import Column, ColumnElement, Integer, Label, String, UnaryExpression
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.base import PGTypeCompiler
 from sqlalchemy.dialects.postgresql.psycopg import PGCompiler_psycopg, PGDialect_psycopg
@@ -47,8 +47,20 @@ class Types(PGTypeCompiler):
 class Compiler(PGCompiler_psycopg):
     """How statements are written."""
 
+    inside_functions = 0
+
+    def visit_function(self, func: Any, add_to_result_map: Any = None, **kw: Any) -> str:
+        """A function that takes an integer of 32 bits takes none of 64: inside, the driver tells what a value needs."""
+        self.inside_functions += 1
+        try:
+            return super().visit_function(func, add_to_result_map, **kw)
+        finally:
+            self.inside_functions -= 1
+
     def render_bind_cast(self, type_: Any, dbapi_type: Any, sqltext: str) -> str:
         """A value's type; text is compared by bytes, also where no column says so."""
+        if self.inside_functions and isinstance(dbapi_type, Integer):
+            return sqltext
         cast_to: str = super().render_bind_cast(type_, dbapi_type, sqltext)  # type: ignore[no-untyped-call]
         return f'{cast_to} COLLATE "C"' if isinstance(dbapi_type, String) else cast_to
 
