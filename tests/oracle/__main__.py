@@ -10,6 +10,7 @@ import itertools
 import json
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,8 @@ def main(words: list[str]) -> int:
     folder = Path(told.folder or tempfile.mkdtemp(prefix="mlife-oracle-"))
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)  # PostgreSQL runs as another user when we are root
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))  # what was started is ended on the way out
     began = time.monotonic()
     world = World(folder, told.size, told.seed, pace=told.pace, s3=told.s3)
     steps = schedule(told.seed, told.size, told.kills, told.gap)

@@ -86,7 +86,7 @@ class World:
         self.kafka: Any = None
         self.s3: Any = None
         self._s3 = s3
-        self.kills = 0
+        self.kills = self.newcomers = 0
         self.slots = [Slot(kind, n) for kind, many in SLOTS[size].items() for n in range(many)]
         self.errands: list[subprocess.Popen[bytes]] = []
         self._began = time.monotonic()

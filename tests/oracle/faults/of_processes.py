@@ -86,7 +86,8 @@ def _still(world: World, which: float, *kinds: str) -> End:
 @fault(1, lasts=(6.0, 12.0), sizes=CLUSTER)
 def another_worker_joins_and_leaves(world: World, which: float) -> End:
     """Two rebalances: partitions are given to a newcomer, and given back in good order."""
-    newcomer = Slot(pick(["projections", "handlers", "intake"], which), 9)
+    newcomer = Slot(pick(["projections", "handlers", "intake"], which), 9, turn=world.newcomers)
+    world.newcomers += 1
     world.start(newcomer)
     world.tell("joined", who=newcomer.name)
 
