@@ -43,7 +43,8 @@ bench-cluster: components ## measure the cluster size on servers of this machine
 soak: components ## a thousand kills; then the tests of files over the second S3 server
 	@$(BIN)/python -m tests.oracle --kills 1000 $(ARGS)
 	@$(BIN)/python -m infra.local prepare --minio
-	@MLIFE_TEST_S3=minio $(BIN)/python -m pytest tests/contract/test_blobs.py tests/adapters/test_blobs_minio.py tests/data tests/infra
+	@MLIFE_TEST_S3=minio $(BIN)/python -m pytest tests/contract/test_blobs.py $(wildcard tests/adapters/test_blobs_minio*.py) \
+		tests/data tests/infra
 
 components: $(VENV)/.dev ## Kafka and an S3 server, downloaded and built once (1-2 min) into ~/.cache/mlife
 	@$(BIN)/python -m infra.local prepare
