@@ -127,6 +127,30 @@ def test_when_all_connections_are_in_use_a_reader_is_told_so(
         assert count(views) == 0
 
 
+def test_who_stands_still_in_a_transaction_is_waited_for_but_not_for_ever(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(views_postgres.LIMITS, "lock_timeout", "100ms")
+    monkeypatch.setitem(views_postgres.LIMITS, "idle_in_transaction_session_timeout", "500ms")
+    with closing(Postgres(postgres_url)) as postgres, closing(PostgresViews(postgres)) as views:
+        put(views, {"crate": "a"})
+
+        def stand_still() -> None:
+            """As a program that was stopped, and goes on later."""
+            with views._writing() as still:
+                still.exec_driver_sql("UPDATE checkpoints SET error = 'not yet'")
+                with pytest.raises(Unavailable, match="lock timeout"):
+                    put(views, {"crate": "b"})
+                time.sleep(0.6)
+                put(views, {"crate": "b"})
+                still.exec_driver_sql("UPDATE checkpoints SET error = 'too late'")
+
+        with pytest.raises(Unavailable):
+            stand_still()
+        assert count(views) == 2
+        assert [s.error for s in views.standings()] == [""]
+
+
 # --- generations that somebody still reads ---
 
 

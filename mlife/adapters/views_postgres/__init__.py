@@ -40,6 +40,9 @@ DROPPED = "dropped"
 SWEEP_EVERY = 60.0
 """Seconds between looks for such generations."""
 
+LIMITS = {"lock_timeout": "10s", "idle_in_transaction_session_timeout": "30s", "transaction_timeout": "300s"}
+"""How long a writer waits for another's lock, and how long one that stands still keeps it."""
+
 THIS = "name = %(name)s AND version = %(version)s AND generation = %(generation)s"
 
 
@@ -156,7 +159,8 @@ class PostgresViews(SqlViews):
         remember(c, projection, standing)
 
     def _index(self, c: SqlConnection, projection: Projection, standing: Standing) -> None:
-        for statement in index_ddl(projection, standing):
+        c.exec_driver_sql("SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'")
+        for statement in index_ddl(projection, standing):  # may take minutes
             c.exec_driver_sql(statement)
         if standing.state == "filling":
             c.exec_driver_sql(f"ANALYZE {_tables(standing)}")  # the planner knows nothing of it yet
@@ -229,16 +233,20 @@ class PostgresViews(SqlViews):
 def _set_up_reader(db: Connection) -> None:
     """One moment for all statements of a transaction, and nothing written."""
     db.execute("SET jit = off")  # it pays for queries of seconds, and takes half a second itself
+    db.execute("SET plan_cache_mode = force_custom_plan")  # one made while a table was empty would read all of it later
     db.adapters.register_dumper(int, AskedInteger)
     db.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     db.read_only = True
 
 
 def _set_up_writer(db: Connection) -> None:
-    """A lost last commit takes its checkpoint along: folded again."""
+    """A lost last commit takes its checkpoint along: folded again. Who stands still does not stop others for ever."""
     db.execute("SET jit = off")
     db.execute("SET synchronous_commit = off")
-    db.prepare_threshold = None  # a plan that was made while a table was small would be kept when it is not
+    for name, limit in LIMITS.items():
+        # those that the server knows: the last came with PostgreSQL 17
+        db.execute("SELECT set_config(name, %s, false) FROM pg_settings WHERE name = %s", (limit, name))
+    db.prepare_threshold = None  # as above: plans are made anew
 
 
 def _tables(standing: Standing) -> str:
