@@ -93,7 +93,9 @@ def test_a_log_that_lost_its_end_is_refused_and_goes_on_when_a_person_accepts_th
     home.close()
     kept.replace(folder / "mlife.db")  # an old copy is put back
 
-    with pytest.raises(Corrupt, match=f"stops at position {TOYS}, and events up to {TOYS + 5}.*delete views.db"):
+    with pytest.raises(
+        Corrupt, match=f"stops at position {TOYS}, and events up to {TOYS + 5}.*views.db and handlers.db"
+    ):
         wire_toys(folder)
 
     for name in ("views.db", "handlers.db"):
