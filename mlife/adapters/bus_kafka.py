@@ -81,12 +81,12 @@ class KafkaBus:
             self._producer = _Producer(there)
         return Connected(f"{ensured.cluster}/{there.prefix}", ensured.made, last)
 
-    def publish(self, events: Sequence[Recorded[Event]], log: bytes) -> Flight:
+    def publish(self, events: Sequence[Recorded[Event]], secret: bytes) -> Flight:
         """See `Bus.publish`."""
         if self._producer is None:
             raise Unavailable(f"{self._there.shown} is not connected", remedy="connect to it")
         with without_gc():
-            return self._producer.publish(events, log)
+            return self._producer.publish(events, secret)
 
     def drop(self) -> None:
         """See `Bus.drop`."""
@@ -118,7 +118,7 @@ class _Producer:
         self._topics: dict[str, str] = {}
         self.fault: BaseException | None = None
 
-    def publish(self, events: Sequence[Recorded[Event]], log: bytes) -> Flight:
+    def publish(self, events: Sequence[Recorded[Event]], secret: bytes) -> Flight:
         send, refused, topics_, count = self._kafka.send, self._refused, self._topics, self._there.partitions
         sent: list[Any] = []
         recorded = events[0]
@@ -130,7 +130,7 @@ class _Producer:
                 future = send(topic, draft.data, key.encode(), headers(recorded), partition_of(key, count))
                 future.add_errback(refused)
                 sent.append(future)
-            for record in packed(events, log):
+            for record in packed(events, secret):
                 for copy in self._copies:
                     future = send(self._log, record, partition=copy)
                     future.add_errback(refused)

@@ -1,4 +1,4 @@
-"""The relay's book on PostgreSQL: its position, and the advisory lock that makes it the only one."""
+"""The relay's book on PostgreSQL: its position, its secret, and the advisory lock that makes it the only one."""
 
 from __future__ import annotations
 
@@ -10,18 +10,25 @@ from typing import Final
 import psycopg
 
 from mlife.adapters.postgres import Connection, Postgres, translated
-from mlife.core.errors import Refused, Unavailable
+from mlife.core.errors import Corrupt, Refused, Unavailable
 from mlife.core.relay import Lead, Published
 
-VERSION: Final = 1
+VERSION: Final = 2
 
-DDL: Final = """
+SEAL: Final = """
+-- seals what the relay writes for the workers; 244 random bits
+CREATE TABLE relay_secret (secret bytea NOT NULL);
+INSERT INTO relay_secret SELECT decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex');
+"""
+
+DDL: Final = f"""
 -- one row for each bus that was ever published on
 CREATE TABLE relay (
     bus text COLLATE "C" PRIMARY KEY,
     position bigint NOT NULL CHECK (position >= 0),
     moved_at timestamptz NOT NULL DEFAULT clock_timestamp()
-)
+);
+{SEAL}
 """
 
 SESSION: Final = """
@@ -43,7 +50,7 @@ class PostgresRelayBook:
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
         self._lock = postgres.number("relay")
-        postgres.ensure("relay", VERSION, DDL)
+        postgres.ensure("relay", VERSION, DDL, upgrades={2: SEAL})
 
     @contextmanager
     def lead(self) -> Iterator[Lead | None]:
@@ -67,6 +74,17 @@ class PostgresRelayBook:
         if row is None:
             return Published(0, None, is_led)
         return Published(int(row[0]), row[1].astimezone(UTC), is_led)
+
+    def secret(self) -> bytes:
+        """See `RelayBook.secret`."""
+        with self._postgres.lent() as db:
+            row = db.execute("SELECT secret FROM relay_secret").fetchone()
+        if row is None:
+            raise Corrupt(
+                f"{self._postgres.shown} has lost the secret of its relay",
+                remedy="INSERT INTO relay_secret SELECT sha256(gen_random_uuid()::text::bytea)",
+            )
+        return bytes(row[0])
 
     def set_back(self, position: int) -> None:
         """See `RelayBook.set_back`."""

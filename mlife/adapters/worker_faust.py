@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -46,6 +46,7 @@ class FaustWorker:
     Args:
         group: the consumer group, without prefix; workers of one group share the work.
         names: all that the group runs.
+        secret: gives what the records of this log are sealed with.
         topics: which must be there.
     """
 
@@ -54,13 +55,14 @@ class FaustWorker:
     names: Sequence[str]
     runner: Runner
     store: EventStore
+    secret: Callable[[], bytes]
     topics: Sequence[Topic]
     folder: Path
     _serves: frozenset[str] = field(init=False, default=frozenset())
     _read: Any = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self._inlet = Inlet(self.store, self.runner.feed, lambda: bool(self._serves))
+        self._inlet = Inlet(self.store, self.runner.feed, self.secret, lambda: bool(self._serves))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until *stop* is set. Raises as `Supervised.run`."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Sequence
 
 from mlife.core.events import Event, Recorded
 from mlife.core.ports import EventStore
+
+log = logging.getLogger("mlife.runner")
 
 OFFERED = 20_000
 """Events kept of what a bus has brought; a runner that is further behind reads the store."""
@@ -20,8 +23,9 @@ class Feed:
     """
     The log for one runner.
 
-    The store is the truth. A bus only saves the way to it: what it brings is used where it continues what was read,
-    and forgotten otherwise. So nothing that a bus doubles, drops or delays can matter.
+    The store is the truth. A bus only saves the way to it: what it brings is used where it continues what was read
+    and ends as the log does there, and forgotten otherwise. So nothing that a bus doubles, drops or delays can matter,
+    nor what it has kept of a log that was put back from a backup since.
     """
 
     def __init__(self, store: EventStore) -> None:
@@ -88,7 +92,18 @@ class Feed:
             if not self._offered or not self._offered[0].position <= position + 1 <= self._offered[-1].position:
                 return []
             begin = position + 1 - self._offered[0].position
-            return self._offered[begin : begin + limit]
+            run = self._offered[begin : begin + limit]
+        if self._is_in_log(run[-1]):
+            return run
+        log.warning("what the bus brought up to %d is not what the log has there: the log is read", run[-1].position)
+        with self._door:
+            self._offered, self._sizes = [], deque()
+        return []
+
+    def _is_in_log(self, last: Recorded[Event]) -> bool:
+        """Logs that have the same event (with its time) at the same position are the same up to there."""
+        found = self._store.read(last.position - 1, 1)
+        return bool(found) and (found[0].version, found[0].draft) == (last.version, last.draft)
 
     def forget(self) -> None:
         """Everything so far is dealt with: a run of reports takes 10 MB."""

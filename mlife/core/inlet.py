@@ -1,8 +1,8 @@
 """
 What a worker makes of the records of `mlife.log`: each batch of the log, packed, brought by a bus.
 
-Records only save reading the store. One that is broken, doubled, late or of another log is passed over, and the runner
-reads the store instead: nothing that arrives here can stop a projection or change what it folds.
+Records only save reading the store. One that is broken, doubled, late or not sealed by this log's relay is passed over,
+and the runner reads the store instead: nothing that arrives here can stop a projection or change what it folds.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ class Inlet:
     Offers records to the *feed* of one worker.
 
     Args:
+        secret: gives what this log's records are sealed with; asked when it is needed.
         reads: does its runner read anything now?
     """
 
-    def __init__(self, store: EventStore, feed: Feed, reads: Callable[[], bool]) -> None:
-        self._store, self._feed, self._reads = store, feed, reads
-        self._own = b""
+    def __init__(self, store: EventStore, feed: Feed, secret: Callable[[], bytes], reads: Callable[[], bool]) -> None:
+        self._store, self._feed, self._ask, self._reads = store, feed, secret, reads
+        self._secret = b""
         self._told = Seldom()
 
     @property
@@ -67,15 +68,15 @@ class Inlet:
             self._complain("away", fault)
 
     def _is_ours(self, packed: Packed) -> bool:
-        if not self._own:
-            first = self._store.read(0, 1)
-            self._own = first[0].draft.id if first else b""
-        if packed.log == self._own:
+        self._secret = self._secret or self._ask()
+        if packed.is_sealed_with(self._secret):
             return True
         if self._told.may("foreign"):
+            self._secret = b""  # the database may be another since: ask it again
             log.warning(
-                "mlife.log brings events %d to %d of another log: they are passed over, and this one is read from its "
-                "store. If two logs share the brokers, give each a prefix in MLIFE_BUS",
+                "mlife.log brings events %d to %d that are not sealed by this log's relay: they are passed over, and "
+                "the log is read from its store. If two logs share the brokers, give each a prefix in MLIFE_BUS; if "
+                "not, look who else may write to the topic",
                 packed.first,
                 packed.last,
             )

@@ -2,13 +2,18 @@
 The packed record: consecutive events of the log as one Kafka record, for the workers (`mlife.log`).
 
 The form is private to one version of MLife's workers and relay. It is by column, because that is five times as fast in
-Python as event by event and compresses better: a magic number with the form's version, the log's identity, first and
-last position, then one zstd frame (with checksum) of the columns: versions, times, lengths of the data, flags, ids,
-causation ids, digests, the stored bytes, and at the end all texts, separated by NUL (which no text of a log holds).
+Python as event by event and compresses better: a magic number with the form's version, a seal, first and last position,
+then one zstd frame (with checksum) of the columns: versions, times, lengths of the data, flags, ids, causation ids,
+digests, the stored bytes, and at the end all texts, separated by NUL (which no text of a log holds).
+
+The seal (keyed BLAKE2b over all the rest) takes a secret that stands beside the log. What a topic holds anybody may
+have put there, and workers would fold it without looking into the log; so what is not sealed is not even unpacked.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import struct
 import threading
 from collections.abc import Iterator, Sequence
@@ -29,7 +34,7 @@ PACKED: Final = 1_000_000
 MOST_UNPACKED: Final = 256 << 20
 """Bytes that a record may have when it is unpacked: what claims more is broken."""
 
-_MAGIC: Final = b"mlp\x01"
+_MAGIC: Final = b"mlp\x02"
 _HEAD: Final = struct.Struct(">4s16sQQ")
 _FIXED: Final = 8 + 8 + 4 + 1 + 16 + 16 + 32
 """Bytes of an event beside its data and its texts."""
@@ -45,14 +50,17 @@ class Packed:
     A record of `mlife.log`, whose events are not decoded yet.
 
     Args:
-        log: id of the log's first event, which tells logs apart: one that was made anew has another.
         first, last: positions of its events; it has each one between.
     """
 
-    log: bytes
     first: int
     last: int
+    _seal: bytes
     _columns: bytes
+
+    def is_sealed_with(self, secret: bytes) -> bool:
+        """Has somebody made it who knows *secret*, as it is?"""
+        return hmac.compare_digest(self._seal, _seal(secret, self.first, self.last, self._columns))
 
     def events(self) -> list[Recorded[Event]]:
         """
@@ -67,9 +75,9 @@ class Packed:
             raise _broken(f"events {self.first} to {self.last} can't be unpacked ({e})") from e
 
 
-def pack(events: Sequence[Recorded[E_co]], log: bytes) -> bytes:
+def pack(events: Sequence[Recorded[E_co]], secret: bytes) -> bytes:
     """
-    Consecutive *events* (at least one) as one record; *log* is the id (16 bytes) of the log's first event.
+    Consecutive *events* (at least one) as one record, sealed with *secret* (16 to 64 bytes).
 
     Raises:
         Corrupt: they are not consecutive, or a text holds a NUL.
@@ -113,20 +121,21 @@ def pack(events: Sequence[Recorded[E_co]], log: bytes) -> bytes:
             joined.encode(),
         )
     )
-    return _HEAD.pack(_MAGIC, log, first, last) + _zstd.compressor.compress(columns)
+    frame = _zstd.compressor.compress(columns)
+    return _HEAD.pack(_MAGIC, _seal(secret, first, last, frame), first, last) + frame
 
 
-def packed(events: Sequence[Recorded[E_co]], log: bytes) -> Iterator[bytes]:
+def packed(events: Sequence[Recorded[E_co]], secret: bytes) -> Iterator[bytes]:
     """*events* as records of a bounded size (`PACKED`); what is larger by itself has a record of its own."""
     begin = size = 0
     for place, recorded in enumerate(events):
         more = len(recorded.draft.data)
         if size and size + more > PACKED:
-            yield pack(events[begin:place], log)
+            yield pack(events[begin:place], secret)
             begin, size = place, 0
         size += more
     if begin < len(events):
-        yield pack(events[begin:], log)
+        yield pack(events[begin:], secret)
 
 
 def unpack(record: bytes) -> Packed:
@@ -138,7 +147,7 @@ def unpack(record: bytes) -> Packed:
     """
     if len(record) < _HEAD.size or record[:3] != _MAGIC[:3]:
         raise _broken(f"{len(record)} bytes that begin with {record[:8]!r} are no record of mlife.log")
-    magic, log, first, last = _HEAD.unpack_from(record)
+    magic, seal, first, last = _HEAD.unpack_from(record)
     if magic != _MAGIC:
         raise Corrupt(
             f"a record of mlife.log has form {magic[3]}, and this program knows form {_MAGIC[3]}",
@@ -146,7 +155,13 @@ def unpack(record: bytes) -> Packed:
         )
     if not 1 <= first <= last:
         raise _broken(f"a record of mlife.log says that it goes from {first} to {last}")
-    return Packed(log, first, last, record[_HEAD.size :])
+    return Packed(first, last, seal, record[_HEAD.size :])
+
+
+def _seal(secret: bytes, first: int, last: int, frame: bytes) -> bytes:
+    seal = hashlib.blake2b(_HEAD.pack(_MAGIC, b"", first, last), key=secret, digest_size=16)
+    seal.update(frame)
+    return seal.digest()
 
 
 def _text(value: str | None) -> str:

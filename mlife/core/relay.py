@@ -92,9 +92,9 @@ class Bus(Protocol):
     def connect(self) -> Connected:
         """Be ready to publish. Raises Unavailable, Misconfigured."""
 
-    def publish(self, events: Sequence[Recorded[Event]], log: bytes) -> Flight:
+    def publish(self, events: Sequence[Recorded[Event]], secret: bytes) -> Flight:
         """
-        Send consecutive *events* off, behind those that were sent before; *log* is the id of the log's first event.
+        Send consecutive *events* off, behind those that were sent before; workers get them sealed with *secret*.
 
         Events of a key arrive in this order, and none of them before one that precedes it.
         """
@@ -148,6 +148,9 @@ class RelayBook(Protocol):
 
     def published(self) -> Published:
         """How far the bus is that was published on last."""
+
+    def secret(self) -> bytes:
+        """What the records for this log's workers are sealed with; nobody else knows it."""
 
     def set_back(self, position: int) -> None:
         """
@@ -234,7 +237,7 @@ class Relay:
                 "if they were lost, `mlife relay --again-after 0` publishes everything again",
                 position,
             )
-        run = _Run(self.store, self.bus, lead, position, self._trouble)
+        run = _Run(self.store, self.bus, lead, position, self.book.secret(), self._trouble)
         log.info("%s: published up to %d, %d to go", self.shown, position, run.behind())
         while not run.is_over(until):
             if stop.is_set():
@@ -282,18 +285,13 @@ class _Air:
 class _Run:
     """One relay's time as the leader."""
 
-    def __init__(self, store: EventStore, bus: Bus, lead: Lead, position: int, trouble: Trouble) -> None:
-        self._store, self._bus, self._lead, self._trouble = store, bus, lead, trouble
+    def __init__(self, store: EventStore, bus: Bus, lead: Lead, position: int, secret: bytes, trouble: Trouble) -> None:
+        self._store, self._bus, self._lead, self._secret, self._trouble = store, bus, lead, secret, trouble
         self._moved = position
         self.after = position
         self._air: deque[_Air] = deque()
         self._limit = FIRST_RUN
         self._heard_at = time.monotonic()
-        self._log = self._identity()
-
-    def _identity(self) -> bytes:
-        first = self._store.read(0, 1)
-        return first[0].draft.id if first else b""
 
     def behind(self) -> int:
         """Events that are not published yet."""
@@ -326,9 +324,8 @@ class _Run:
         if not self._air:
             self._heard_at = time.monotonic()
         size = sum(len(r.draft.data) for r in events)
-        self._log = self._log or self._identity()
         last = events[-1].position
-        self._air.append(_Air(self._bus.publish(events, self._log), last, size))
+        self._air.append(_Air(self._bus.publish(events, self._secret), last, size))
         self.after = last
         self._limit = max(1, min(RUN, 2 * self._limit, LARGE_RUN * len(events) // max(1, size)))
 

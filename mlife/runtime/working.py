@@ -18,6 +18,7 @@ from mlife.core.projection import projections
 from mlife.core.rebuild import sweep
 from mlife.core.runner import TIMERS
 from mlife.runtime import Home, Settings, needing
+from mlife.runtime.relaying import open_relay_book
 
 log = logging.getLogger("mlife.worker")
 
@@ -68,6 +69,7 @@ def work(home: Home, role: Role) -> None:
         names_of(role),
         home.runner,
         home.ports.store,
+        lambda: secret_of(home.settings),
         topics(registry, partitions=there.partitions),
         home.settings.home / "faust",
     )
@@ -75,6 +77,12 @@ def work(home: Home, role: Role) -> None:
         sweep(home.ports)
     with following(home):
         until_told(worker)
+
+
+def secret_of(chosen: Settings) -> bytes:
+    """What the relay of this log seals records for its workers with. Raises Unavailable: the database is away."""
+    with open_relay_book(chosen) as book:
+        return book.secret()
 
 
 def take_in(home: Home) -> None:

@@ -77,14 +77,14 @@ class Producer:
         self._ended = False
         return Connected("fake")
 
-    def publish(self, events: Sequence[Recorded[Any]], log: bytes) -> Any:
+    def publish(self, events: Sequence[Recorded[Any]], secret: bytes) -> Any:
         """See `Bus.publish`."""
         if self.before_publishing is not None:
             meanwhile, self.before_publishing = self.before_publishing, None
             meanwhile()
         if self._ended:
             return _Flight(has_landed=False)
-        parts = self._parts(events, log)
+        parts = self._parts(events, secret)
         fails, self._ended = bool(self.fate), bool(self.fate)
         for n, (place, records) in enumerate(sorted(parts.items())):
             what = self.fate[n % len(self.fate)] if fails else 1
@@ -96,12 +96,12 @@ class Producer:
         return _Flight(has_landed=not fails)
 
     @staticmethod
-    def _parts(events: Sequence[Recorded[Any]], log: bytes) -> dict[Place, list[Record]]:
+    def _parts(events: Sequence[Recorded[Any]], secret: bytes) -> dict[Place, list[Record]]:
         parts: dict[Place, list[Record]] = defaultdict(list)
         for r in events:
             place = (registry.kind(r.draft.type).topic, sum(r.draft.key.encode()) % PARTITIONS)
             parts[place].append((r.draft.key, {k: v.decode() for k, v in headers(r)}, r.draft.data))
-        for record in packed(events, log):
+        for record in packed(events, secret):
             for copy in range(COPIES):
                 parts[LOG, copy].append(("", {}, record))
         return parts

@@ -96,10 +96,10 @@ class ScriptedBus:
 
         return self._fate.of(connected)  # type: ignore[no-any-return]
 
-    def publish(self, events: Sequence[Recorded[Event]], log: bytes) -> Flight:
+    def publish(self, events: Sequence[Recorded[Event]], secret: bytes) -> Flight:
         assert self._connected
         self._fate.of(lambda: self._queue(events))
-        assert [e.position for r in packed(events, log) for e in unpack(r).events()] == [e.position for e in events]
+        assert [e.position for r in packed(events, secret) for e in unpack(r).events()] == [e.position for e in events]
         return ScriptedFlight(self, events[-1].position)
 
     def _queue(self, events: Sequence[Recorded[Event]]) -> None:

@@ -8,7 +8,7 @@ from mlife.core.errors import Corrupt
 from mlife.core.events import Draft, Event, Recorded
 from mlife.core.packing import PACKED, pack, packed, unpack
 
-LOG = b"the first event!"
+SECRET = b"the secret of it"
 
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 drafts = st.builds(
@@ -44,9 +44,10 @@ def plain(events: list[Recorded[Event]]) -> list[tuple[int, int, Draft]]:
 def test_what_was_packed_comes_out_byte_for_byte(listed: list[Draft], first: int) -> None:
     events = numbered(listed, first)
 
-    record = unpack(pack(events, LOG))
+    record = unpack(pack(events, SECRET))
 
-    assert (record.log, record.first, record.last) == (LOG, first, first + len(listed) - 1)
+    assert (record.first, record.last) == (first, first + len(listed) - 1)
+    assert record.is_sealed_with(SECRET)
     assert plain(record.events()) == plain(events)
 
 
@@ -57,10 +58,24 @@ def test_bytes_of_somebody_else_are_refused_in_words(noise: bytes) -> None:
 
 
 @given(st.data())
+def test_a_seal_is_good_for_its_record_alone(data: st.DataObject) -> None:
+    record = bytearray(pack(numbered([DRAFT] * 5, first=100), SECRET))
+    assert not unpack(bytes(record)).is_sealed_with(b"another log's id")
+
+    place = data.draw(st.integers(4, len(record) - 1))
+    record[place] ^= data.draw(st.integers(1, 255))
+    try:
+        changed = unpack(bytes(record))
+    except Corrupt:
+        return
+    assert not changed.is_sealed_with(SECRET)
+
+
+@given(st.data())
 def test_a_changed_byte_is_noticed_or_changes_no_event(data: st.DataObject) -> None:
-    """The head is Kafka's to protect (each batch has a checksum); the events are protected by their own."""
+    """Also where nobody looks at the seal: the events have a checksum."""
     events = numbered([DRAFT] * 5, first=100)
-    record = bytearray(pack(events, LOG))
+    record = bytearray(pack(events, SECRET))
     place = data.draw(st.integers(36, len(record) - 1))
     record[place] ^= data.draw(st.integers(1, 255))
 
@@ -74,29 +89,29 @@ def test_a_changed_byte_is_noticed_or_changes_no_event(data: st.DataObject) -> N
 @pytest.mark.parametrize("cut", [3, 20, 40, -1])
 def test_a_record_that_was_cut_short_is_refused(cut: int) -> None:
     with pytest.raises(Corrupt):
-        unpack(pack(numbered([DRAFT] * 5), LOG)[:cut]).events()
+        unpack(pack(numbered([DRAFT] * 5), SECRET)[:cut]).events()
 
 
 def test_a_record_that_has_more_than_it_says_is_refused() -> None:
     with pytest.raises(Corrupt):
-        unpack(pack(numbered([DRAFT]), LOG) + b"x").events()
+        unpack(pack(numbered([DRAFT]), SECRET) + b"x").events()
 
 
 def test_a_record_of_another_form_says_which_program_is_too_old() -> None:
-    record = pack(numbered([DRAFT]), LOG)
+    record = pack(numbered([DRAFT]), SECRET)
 
-    with pytest.raises(Corrupt, match="form 2, and this program knows form 1"):
-        unpack(b"mlp\x02" + record[4:])
+    with pytest.raises(Corrupt, match="form 3, and this program knows form 2"):
+        unpack(b"mlp\x03" + record[4:])
 
 
 def test_a_gap_is_never_packed() -> None:
     with pytest.raises(Corrupt, match="not consecutive"):
-        pack([Recorded(1, 1, DRAFT), Recorded(3, 1, DRAFT)], LOG)
+        pack([Recorded(1, 1, DRAFT), Recorded(3, 1, DRAFT)], SECRET)
 
 
 def test_a_text_with_a_nul_is_refused_and_not_shifted_into_the_next() -> None:
     with pytest.raises(Corrupt, match="NUL"):
-        pack(numbered([DRAFT._replace(actor="a\0b")]), LOG)
+        pack(numbered([DRAFT._replace(actor="a\0b")]), SECRET)
 
 
 def test_records_have_a_bounded_size_and_a_large_event_still_goes() -> None:
@@ -104,8 +119,8 @@ def test_records_have_a_bounded_size_and_a_large_event_still_goes() -> None:
     half = DRAFT._replace(data=b"y" * (PACKED // 2))
     events = numbered([DRAFT, half, half, large, DRAFT, half, DRAFT])
 
-    records = [unpack(r) for r in packed(events, LOG)]
+    records = [unpack(r) for r in packed(events, SECRET)]
 
     assert plain([e for r in records for e in r.events()]) == plain(events)
     assert [r.last - r.first + 1 for r in records] == [2, 1, 1, 3]
-    assert list(packed([], LOG)) == []
+    assert list(packed([], SECRET)) == []

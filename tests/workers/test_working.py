@@ -4,14 +4,20 @@ import itertools
 import random
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from kafka import KafkaProducer
 
 from infra.local import Kafka
+from mlife.adapters.kafka_connection import connection
+from mlife.core.events import Event, Recorded
+from mlife.core.packing import pack
 from mlife.core.ports import iterate
 from mlife.core.runner import servable
+from mlife.core.topics import LOG
 from mlife.runtime import Home
 from mlife.runtime.working import names_of
 from tests.workers.cluster import Cluster, Process, differences, take, until
@@ -188,6 +194,35 @@ def test_two_workers_that_both_believe_to_run_all_fold_each_event_once(cluster: 
             assert complaints(*workers, *handlers) == []
         finally:
             other.close()
+
+
+def test_a_forged_record_of_the_log_changes_no_table_and_stops_nothing(cluster: Cluster) -> None:
+    with cluster.home() as home:
+        cluster.start("relay")
+        worker = cluster.worker("projections")
+        take(home, range(10))
+        folded(home)
+        first, *_, last = iterate(home.ports.store)
+        stream = f"report/{'f' * 32}"
+        never = last.draft._replace(id=uuid.uuid4().bytes, stream=stream)
+        forged = [Recorded[Event](last.position + 1 + n, 1, never) for n in range(50)]
+        logged(cluster, pack(forged, first.draft.id))  # whoever may read a component topic knows the first event's id
+        until("it is told", lambda: "not sealed" in worker.said())
+        take(home, range(10, 100))
+        folded(home)
+
+        assert differences(home) == []
+        assert complaints(worker) == []
+
+
+def logged(cluster: Cluster, record: bytes) -> None:
+    """Somebody else's *record* in each partition of `mlife.log`."""
+    there = connection(cluster.bus)
+    producer = KafkaProducer(**there.kafka_python())
+    sent = [producer.send(there.topic(LOG), record, partition=p) for p in range(there.partitions)]
+    producer.flush()
+    assert all(future.succeeded() for future in sent)
+    producer.close()
 
 
 def test_without_a_bus_there_is_nothing_for_workers_to_do(cluster: Cluster) -> None:
