@@ -44,6 +44,8 @@ def command(home: Home, host: str, port: int, token: str | None, no_tasks: bool)
     def announce(bound: int) -> None:
         name = f"[{host}]" if ":" in host else host
         click.echo(f"MLife is up: http://{name}:{bound}/  (home {home.settings.home}; Ctrl-C ends it)")
+        if not home.settings.is_alone:
+            click.echo("Beside it must run: mlife relay, mlife worker projections, mlife worker handlers.")
         if token:
             click.echo("Every request must carry the token: Authorization: Bearer …, or open /?token=… once.")
 
