@@ -301,9 +301,10 @@ class Runner:
                 if h.latest_per is not None:
                     self._gather(h, after, events)
                     busy = True
-                elif (reached := self._handle_run(h, events, positions)) > positions[h.name]:
-                    self._move(h.name, reached, positions)
+                elif (reached := self._handle_run(h, events, positions)) > after:
                     busy = True
+                    if reached > positions[h.name]:
+                        self._move(h.name, reached, positions)
         return self._handle_gathered(positions) or busy
 
     def _seen_by_projections(self) -> int | None:
