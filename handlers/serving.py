@@ -6,7 +6,7 @@ import hashlib
 
 from mlife.handlers.gate_evidence import judge_on
 
-from mlife.core.errors import MLifeError, Unavailable
+from mlife.core.errors import HomeUnusable, MLifeError, Unavailable
 from mlife.core.events import Recorded
 from mlife.core.handler import Do, Ports, handler
 from mlife.data.commands import record_file
@@ -53,7 +53,7 @@ def _switch(do: Do, deployment_id: str, *, undoes: str | None) -> None:
             offers=offers,
             since=do.ports.store.head(),
         )
-    except Unavailable:
+    except (HomeUnusable, Unavailable):  # neither the model's fault nor the deployment's: it is tried again
         raise
     except MLifeError as e:
         do(fail_deployment, deployment_id=deployment_id, error=str(e))

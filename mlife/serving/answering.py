@@ -92,20 +92,25 @@ def asked_for(ports: Ports, name: str) -> Answering:
     """
     The model that answers to *name*, `<system>.<function>` or the Model ID of an active one, as the log says by now.
 
-    While the query tables can't be read, what was taken up before goes on answering.
+    While the query tables or the files can't be read, what was taken up before goes on answering.
 
     Raises:
         NotFound: nothing answers to it.
+        Unavailable: nothing does now, because something is away.
     """
     target = target_called(ports, LOCAL)
+    away: Unavailable | None = None
     try:
         with ports.views.read() as read:
             for slot in views.answering(read, target=LOCAL):
                 if name in slot.model_ids or name.startswith(f"{slot.system}."):
                     _take_up(ports, read, target, slot)
     except Unavailable as e:
-        log.warning("answering without a look at the query tables: %s", e)
+        log.warning("answering with what was taken up before: %s", e)
+        away = e
     found = target.answering(name)
+    if found is None and away is not None:
+        raise away
     if found is None:
         served = sorted({a.name for a in target.held()})
         raise NotFound(

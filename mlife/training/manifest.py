@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,11 +123,11 @@ class _Files:
 
 
 def _is_whole(ports: Ports, sha256: str) -> bool:
-    digest = hashlib.sha256()
-    with ports.blobs.open(sha256) as stored:
-        while some := stored.read(1 << 20):
-            digest.update(some)
-    return digest.hexdigest() == sha256
+    try:
+        ports.blobs.open(sha256, verify=True).close()
+    except Corrupt:
+        return False
+    return True
 
 
 def _write_group(
@@ -206,15 +204,8 @@ def _take_truth(group: GroupToUse, number: int, row: Mapping[str, Any], refusals
 
 
 def _local(ports: Ports, sha256: str, copy: Path) -> Path:
-    """A local path to stored bytes: the store's own, or a copy."""
-    path = ports.blobs.path(sha256)
-    if path is not None:
-        return path
-    if not copy.exists():
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        with ports.blobs.open(sha256) as source, copy.open("wb") as target:
-            shutil.copyfileobj(source, target)
-    return copy
+    """A local path to stored bytes that is good until *copy*, which may be made, is removed."""
+    return ports.blobs.hold(sha256, copy)
 
 
 def _sha256_of_model(ports: Ports, model_id: str) -> str:

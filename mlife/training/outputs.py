@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from mlife.core.errors import Invalid, MLifeError, Refusal, shortened
+from mlife.core.errors import HomeUnusable, Invalid, MLifeError, Refusal, Unavailable, shortened
 from mlife.core.handler import Ports
 from mlife.core.ports import StoredFile
 from mlife.training.commands import Results, Sample, TrainedFile
@@ -242,9 +242,9 @@ def keep(ports: Ports, output: Path, extra: dict[str, Path]) -> dict[str, str]:
 def _put(ports: Ports, path: Path) -> StoredFile | None:
     try:
         return ports.blobs.put(path)
-    except MLifeError as e:
-        if e.status == 507:  # the home can't be written: the task is not at fault
-            raise
+    except (HomeUnusable, Unavailable):  # the store is at fault, not the task
+        raise
+    except MLifeError:
         return None
 
 
