@@ -19,7 +19,7 @@ from mlife.core.ports import iterate
 from mlife.core.runner import servable
 from mlife.core.topics import LOG
 from mlife.runtime import Home
-from mlife.runtime.working import names_of
+from mlife.runtime.working import names_of, secret_of
 from tests.workers.cluster import Cluster, Process, differences, take, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -213,6 +213,39 @@ def test_a_forged_record_of_the_log_changes_no_table_and_stops_nothing(cluster: 
 
         assert differences(home) == []
         assert complaints(worker) == []
+
+
+def test_records_that_are_doubled_missing_late_or_broken_change_no_table(cluster: Cluster) -> None:
+    chance = random.Random(11)
+    there = connection(cluster.bus)
+    with cluster.home() as home:
+        worker = cluster.worker("projections")
+        secret = secret_of(cluster.settings)
+        producer = KafkaProducer(**there.kafka_python())
+        for start in range(0, 2_000, 100):
+            before = home.ports.store.head()
+            take(home, range(start, start + 100))
+            events = home.ports.store.read(before)
+            records = [pack(events[n : n + 10], secret) for n in range(0, len(events), 10)]
+            records = [r for r in records * 2 if chance.random() < 0.7] + [records[0][:-3], b"", b"noise"]
+            chance.shuffle(records)
+            for record in records:
+                producer.send(there.topic(LOG), record, partition=chance.randrange(there.partitions))
+            producer.flush()
+        producer.close()
+        folded(home)
+
+        assert differences(home) == []
+        assert complaints(worker) == []
+
+
+def test_the_server_and_the_task_worker_need_nothing_else_in_the_cluster_size(cluster: Cluster) -> None:
+    server = cluster.start("up", "--port", "0")
+    until("it is up", lambda: "MLife is up" in server.said())
+
+    assert "Beside it must run: mlife relay, mlife worker projections, mlife worker handlers" in server.said()
+    assert "no task waits" in cluster.mlife("worker", "tasks", "--once")
+    assert server.end() < 10
 
 
 def logged(cluster: Cluster, record: bytes) -> None:
