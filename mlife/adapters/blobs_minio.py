@@ -266,14 +266,15 @@ class MinioBlobs:
         name = f"{self._s3.address.incoming}{upload_id}"
         try:
             stored, etag = self._looked_at(name)
-        except NotFound as e:
-            return self._taken_before(upload_id, sha256, e)
-        try:
             if (stored.sha256, stored.size) != (sha256, size):
                 raise _not_what_was_said(stored, sha256, size)
             self._move(name, sha256, etag)
-        finally:
+        except NotFound as e:  # perhaps the same was asked twice, and the other was faster
+            return self._taken_before(upload_id, sha256, e)
+        except Invalid:
             self._remove(name)
+            raise
+        self._remove(name)  # while the server is away it stays, for the next try
         self._know(sha256)
         return stored
 
@@ -308,6 +309,8 @@ class MinioBlobs:
             with self._s3.translated():
                 self._s3.client.copy_object(self._bucket, self._s3.address.object_of(sha256), source)
         except S3Error as e:
+            if is_missing(e):
+                raise NotFound("the upload has gone while it was looked at", remedy="send it again") from e
             raise Invalid("the upload was changed while it was looked at", remedy="send it again") from e
 
     def _remove(self, name: str) -> None:

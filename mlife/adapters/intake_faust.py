@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from mlife.adapters.faust_application import Supervised, application
 from mlife.adapters.kafka_connection import KafkaConnection
-from mlife.core.errors import MLifeError, Refusal
+from mlife.core.errors import MLifeError, Refusal, in_a_line
 from mlife.core.feedback import Judge, Judged
 from mlife.core.inlet import Seldom
 from mlife.core.topics import FEEDBACK, REFUSED, Topic
@@ -134,6 +134,7 @@ class FaustIntake:
         messages = [message for batch in batches.values() for message in batch]
         values = [message.value for message in messages]
         judged: Judged | None = None
+        refused: list[tuple[Message, Refusal]] = []
         pause = SHORTEST_PAUSE
         self._idle.clear()
         try:
@@ -141,7 +142,8 @@ class FaustIntake:
                 try:
                     if judged is None:
                         judged = await asyncio.to_thread(self.judge, values)
-                    await self._refuse(app, [(messages[r.line - 1], r) for r in judged.refused])
+                        refused = [(messages[r.line - 1], r) for r in judged.refused]
+                    await self._refuse(app, refused)
                 except Exception as fault:  # noqa: BLE001 - whatever it is, nothing may be passed over
                     self._complain(fault)
                     await self._rest(pause)
@@ -164,25 +166,43 @@ class FaustIntake:
             return
         if isinstance(fault, MLifeError):
             log.warning("reports wait in %s: %s", self.there.topic(FEEDBACK), fault)
+        elif _is_kafkas(fault):
+            said = in_a_line(fault.__cause__ or fault)
+            log.warning("reports wait in %s: Kafka takes no refusals now (%s)", self.there.topic(FEEDBACK), said)
         else:
             log.error("reports wait in %s", self.there.topic(FEEDBACK), exc_info=fault)
 
-    async def _refuse(self, app: faust.App, refused: Sequence[tuple[Message, Refusal]]) -> None:
-        """Put what can't be taken where people look at it; returns when Kafka has it."""
+    async def _refuse(self, app: faust.App, refused: list[tuple[Message, Refusal]]) -> None:
+        """
+        Put what can't be taken where people look at it; returns when Kafka has it.
+
+        What Kafka has leaves *refused* also where some of it fails: a slow broker that was sent all of them again
+        and again would never be done.
+        """
         told = [(m.key, m.value, [*_kept(m), *_reasons(m, r)]) for m, r in refused]
         ends = await asyncio.gather(*(self._send(app, *one) for one in told), return_exceptions=True)
-        for (key, value, headers), end in zip(told, ends, strict=True):
-            if end is None:
-                continue
+        left = [(one, end) for one, end in zip(refused, ends, strict=True) if end is not None]
+        large = [told[at] for at, end in enumerate(ends) if end is not None and _is_too_large(end)]
+        refused[:] = [one for one, _ in left]
+        for _, end in left:
             if not _is_too_large(end):
                 raise end
+        for key, value, headers in large:
             size = len(key or b"") + len(value or b"")
             await self._send(app, None, (value or b"")[:CUT], [*headers[-REASONS:], _header("cut", size)])
+            del refused[0]
 
     async def _send(
         self, app: faust.App, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]
     ) -> None:
         await (await app.producer.send(self.there.topic(REFUSED), key, value, None, None, headers))
+
+
+def _is_kafkas(fault: BaseException) -> bool:
+    """Is it an outage of Kafka's? Faust passes on what the client library says as a cause."""
+    from aiokafka.errors import KafkaError
+
+    return isinstance(fault, KafkaError) or isinstance(fault.__cause__, KafkaError)
 
 
 def _is_too_large(fault: BaseException) -> bool:

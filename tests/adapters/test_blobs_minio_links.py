@@ -7,10 +7,11 @@ import time
 
 import httpx
 import pytest
+from minio.error import ServerError
 
 from mlife.adapters.blobs_minio import MinioBlobs
 from mlife.adapters.s3_leftovers import leftovers
-from mlife.core.errors import Invalid, NotFound
+from mlife.core.errors import Invalid, NotFound, Unavailable
 from tests.adapters.s3_things import DIGIT, LARGE, NOW, sha256, with_other
 
 # ── links ────────────────────────────────────────────────────────────────────────────────────────
@@ -51,6 +52,38 @@ def test_an_upload_becomes_the_file_once_and_may_be_told_again(blobs, bucket):
     assert list(leftovers(bucket, older_than=NOW)) == []
     with blobs.open(sha256(LARGE), verify=True) as stream:
         assert stream.read() == LARGE
+
+
+def test_an_upload_that_is_told_twice_at_once_becomes_the_file_for_both(blobs, monkeypatch):
+    link = blobs.upload_link(sha256=sha256(DIGIT), size=len(DIGIT), seconds=60)
+    assert httpx.put(link.url, content=DIGIT, headers=dict(link.headers)).status_code == 200
+    look, first = MinioBlobs._looked_at, []
+
+    def looked_at(self, name):
+        found = look(self, name)
+        if not first:
+            first.append(found)
+            first.append(blobs.take_upload(link.upload_id, sha256=sha256(DIGIT), size=len(DIGIT)))
+        return found
+
+    monkeypatch.setattr(MinioBlobs, "_looked_at", looked_at)
+    assert blobs.take_upload(link.upload_id, sha256=sha256(DIGIT), size=len(DIGIT)) == first[1]
+
+
+def test_an_upload_outlives_a_store_that_fails_while_it_is_taken(blobs, bucket, monkeypatch):
+    link = blobs.upload_link(sha256=sha256(DIGIT), size=len(DIGIT), seconds=60)
+    assert httpx.put(link.url, content=DIGIT, headers=dict(link.headers)).status_code == 200
+
+    def failing(*_, **__):
+        raise ServerError("server failed", 503)
+
+    with monkeypatch.context() as now:
+        now.setattr(blobs._s3.client, "copy_object", failing)
+        with pytest.raises(Unavailable):
+            blobs.take_upload(link.upload_id, sha256=sha256(DIGIT), size=len(DIGIT))
+
+    assert blobs.take_upload(link.upload_id, sha256=sha256(DIGIT), size=len(DIGIT)).sha256 == sha256(DIGIT)
+    assert list(leftovers(bucket, older_than=NOW)) == []
 
 
 def test_the_store_itself_refuses_other_bytes_than_the_link_is_for(blobs):
