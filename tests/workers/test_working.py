@@ -7,11 +7,14 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from kafka import KafkaProducer
 
-from infra.local import Kafka
+from infra.local import Kafka, Postgres
 from mlife.adapters.kafka_connection import connection
 from mlife.core.events import Event, Recorded
 from mlife.core.packing import pack
@@ -256,6 +259,45 @@ def logged(cluster: Cluster, record: bytes) -> None:
     producer.flush()
     assert all(future.succeeded() for future in sent)
     producer.close()
+
+
+def test_workers_that_know_more_than_a_database_put_back_from_a_backup_begin_anew(
+    tmp_path: Path, postgres_server: Postgres, kafka_url: str
+) -> None:
+    cluster = Cluster(tmp_path, postgres_server.url, kafka_url)
+    name = postgres_server.url.rpartition("/")[2]
+    elsewhere = postgres_server.url.removesuffix(name) + "postgres"
+    try:
+        cluster.worker("projections")
+        cluster.worker("handlers")
+        with cluster.home() as home:
+            take(home, range(30))
+            home.runner.settle()
+        with psycopg.connect(elsewhere, autocommit=True) as db, closed(db, name):
+            db.execute(f"CREATE DATABASE backup TEMPLATE {name}".encode())
+        with cluster.home() as home:
+            take(home, range(1_000, 1_300))
+            home.runner.settle()
+        with psycopg.connect(elsewhere, autocommit=True) as db, closed(db, name):
+            db.execute(f"ALTER DATABASE {name} RENAME TO gone".encode())
+            db.execute(f"ALTER DATABASE backup RENAME TO {name}".encode())
+        with cluster.home() as home:
+            assert home.ports.store.head() < 50
+            take(home, range(2_000, 2_200))
+            home.runner.settle()
+
+            assert differences(home) == []
+    finally:
+        cluster.close()
+
+
+@contextmanager
+def closed(db: "psycopg.Connection[Any]", name: str) -> Iterator[None]:
+    """Nobody is connected to the database *name* during the block."""
+    db.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+    db.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", (name,))
+    yield
+    db.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
 
 
 def test_without_a_bus_there_is_nothing_for_workers_to_do(cluster: Cluster) -> None:
