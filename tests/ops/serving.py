@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.ops.conftest import command, environment, report
 
-PATIENCE = 45.0
+PATIENCE = 120.0
 """Seconds until something must have happened that happens by itself."""
 
 
