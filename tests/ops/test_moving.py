@@ -25,7 +25,7 @@ from mlife.core.ports import Append
 from mlife.core.projection import projections
 from mlife.core.topics import LOG, topics
 from mlife.runtime import Home
-from mlife.runtime.moving import hand_over, settings_in
+from mlife.runtime.moving import hand_over, refuse_if_moved, settings_in
 from mlife.runtime.relaying import open_relay_book
 from tests.conftest import drain
 from tests.ops.conftest import command, config, environment, houses, mlife, opened, report, take
@@ -130,9 +130,13 @@ def test_a_moved_log_takes_no_events_until_the_move_is_undone(full: Home, target
     with pytest.raises((HomeUnusable, Invalid), match="was moved to"):
         take(full, 200)
     assert full.ports.store.head() == head
+    with pytest.raises(Refused, match="was moved to"):
+        refuse_if_moved(full.settings)
+    refuse_if_moved(target.settings)
 
     undone = mlife("migrate", "--undo", "--home", full.settings.home)
     assert undone.returncode == 0, undone.stderr
+    refuse_if_moved(full.settings)
     assert take(full, 201) == head + 1
 
 
