@@ -1,4 +1,4 @@
-"""`python -m infra.local prepare|run`: see the package."""
+"""Real PostgreSQL, Kafka and S3 servers on free loopback ports, for a command or a look around: infra/README.md."""
 
 import argparse
 import os
@@ -17,6 +17,12 @@ from infra.local.cache import cache
 from infra.local.program import Program
 from infra.local.server import Broken
 
+ENDED = (
+    "all of it is stopped, and its data removed. To look around in it, from the checkout:\n"
+    "  .venv/bin/python -m infra.local run --program --folder build/cluster -- bash\n"
+    "and there, for example: .venv/bin/mlife demo && .venv/bin/mlife up"
+)
+
 
 def main() -> int:
     """Do what the command line says; the exit code."""
@@ -26,7 +32,7 @@ def main() -> int:
     prepare.add_argument("--minio", action="store_true", help="MinIO too: another three minutes")
     run = ways.add_parser("run", help="start everything in a folder, for a command")
     run.add_argument("--minio", action="store_true", help="MinIO for S3 instead of versitygw")
-    run.add_argument("--program", action="store_true", help="also `mlife relay` and workers of each kind")
+    run.add_argument("--program", action="store_true", help="also `mlife relay` and workers of each kind but `tasks`")
     run.add_argument("--folder", type=Path, help="keep data and logs there; without it they are removed at the end")
     run.add_argument("command", nargs="+", help="after --; it finds the servers in MLIFE_STORE, MLIFE_BUS, MLIFE_FILES")
     told = parser.parse_args()
@@ -36,7 +42,8 @@ def main() -> int:
             return prepare_components(minio=told.minio)
         with ExitStack() as stack:
             at = told.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mlife-cluster-")))
-            return run_with(told.command, at.absolute(), minio=told.minio, program=told.program)
+            kept = told.folder is not None
+            return run_with(told.command, at.absolute(), minio=told.minio, program=told.program, kept=kept)
     except (Missing, Broken) as fault:
         say(str(fault))
     except KeyboardInterrupt:
@@ -64,7 +71,7 @@ def prepare_components(*, minio: bool) -> int:
     return 0
 
 
-def run_with(command: Sequence[str], at: Path, *, minio: bool, program: bool) -> int:
+def run_with(command: Sequence[str], at: Path, *, minio: bool, program: bool, kept: bool) -> int:
     """The exit code of *command*, run beside everything that the cluster size needs, with data and logs in *at*."""
     with ExitStack() as running:
         servers = [Postgres(at / "postgresql"), Kafka(at / "kafka"), (Minio if minio else VersityGateway)(at / "s3")]
@@ -79,7 +86,8 @@ def run_with(command: Sequence[str], at: Path, *, minio: bool, program: bool) ->
         for role, tail in (processes.ended() if processes else {}).items():
             say(f"`mlife {role}` had ended before; its log ends so:\n{tail}")
             code = code or 1
-        return code
+    say(f"all of it is stopped; data and logs are in {at}" if kept else ENDED)
+    return code
 
 
 if __name__ == "__main__":

@@ -114,4 +114,7 @@ def _not_let_in(shown: str, text: str) -> Misconfigured:
 
 
 def _away(shown: str, text: str) -> Unavailable:
-    return Unavailable(f"{shown} can't be used now ({text})", remedy="send it again: what was written is known")
+    return Unavailable(
+        f"{shown} can't be used now ({text})",
+        remedy="start it, or correct host and port in the URL; then send it again: what was written is known",
+    )

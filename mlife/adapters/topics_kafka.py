@@ -176,6 +176,8 @@ def ensure_topics(there: KafkaConnection, wanted: Sequence[Topic]) -> Ensured:
     return Ensured(cluster, made)
 
 
+MAKE: Final = "`mlife doctor --fix` or `mlife relay` makes it, or whoever may: infra/kafka/topics.sh"
+
 FEW: Final = (
     "say so in MLIFE_BUS (partitions=…) if it always had so many; adding some would move keys, and break their order: "
     "for more, take another prefix, and all is published there from the start"
@@ -233,7 +235,7 @@ def check_topics(there: KafkaConnection, wanted: Sequence[Topic]) -> Iterator[Fi
     for topic in wanted:
         name = there.topic(topic.name)
         if topic not in there_are:
-            yield Finding(f"topic {name}", "wrong", "is missing", "`mlife relay` makes it, or infra/kafka/topics.sh")
+            yield Finding(f"topic {name}", "wrong", "is missing", MAKE)
         else:
             yield _judged(there, topic, described[name]["partitions"], options.get(name, {}), brokers)
 
@@ -273,4 +275,5 @@ def _judged(
         return Finding(
             what, "note", f"is on one of {brokers} brokers only", "replication=3 in MLIFE_BUS, before it is made"
         )
-    return Finding(what, "ok", f"{len(partitions)} partitions, {copies} {'copy' if copies == 1 else 'copies'}")
+    parts = f"{len(partitions)} partition{'s' * (len(partitions) != 1)}"
+    return Finding(what, "ok", f"{parts}, {copies} {'copy' if copies == 1 else 'copies'}")

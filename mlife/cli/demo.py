@@ -72,6 +72,8 @@ def command(home: Home, seed: int, as_json: bool) -> None:
     console().print(table_of(result, told))
     program = "mlife" if shutil.which("mlife") == sys.argv[0] else os.path.relpath(sys.argv[0])
     click.echo(f"\nLook at it:  {program} up --home {home.settings.home}")
+    if not home.settings.store.startswith("sqlite"):  # the folder alone is not the home
+        click.echo("             with the same store, bus and files, while those servers run")
     click.echo("             then open http://127.0.0.1:8000/")
 
 

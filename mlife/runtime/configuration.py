@@ -59,16 +59,17 @@ def settings(home: str | Path | None = None, *, config: Path | None = None, **fl
     Raises:
         Misconfigured: a file that is no TOML, an unknown setting, or a value that can't be served.
     """
-    told = _toml(config or Path(os.environ.get("MLIFE_CONFIG", "mlife.toml")))
+    file = config or Path(os.environ.get("MLIFE_CONFIG", "mlife.toml"))
+    told = _toml(file)
     unknown = sorted(told.keys() - {*KNOWN, "personal"})
     if unknown:
         raise Misconfigured(
-            f"mlife.toml has unknown settings: {', '.join(unknown)}", remedy=f"{', '.join(KNOWN)}, [personal]"
+            f"{file.name} has unknown settings: {', '.join(unknown)}", remedy=f"use {', '.join(KNOWN)}, [personal]"
         )
     chosen = {k: flags.get(k) or os.environ.get(f"MLIFE_{k.upper()}") or told.get(k) for k in KNOWN}
     for name, value in chosen.items():
         if value is not None and not isinstance(value, str):
-            raise Misconfigured(f"{name} is {value!r} in mlife.toml, which is no text", remedy="put it in quotes")
+            raise Misconfigured(f"{name} is {value!r} in {file.name}, which is no text", remedy="put it in quotes")
     folder = Path(home or chosen["home"] or ".mlife").absolute()
     made = Settings(
         home=folder,

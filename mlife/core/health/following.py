@@ -55,7 +55,8 @@ class Follower:
     def finding(self) -> Finding:
         """How it is, in words."""
         what = f"{self.kind} {self.name}" if self.name else self.kind
-        behind = f"{self.behind} events behind" + (f", the first for {lasting(self.seconds)}" if self.behind else "")
+        behind = f"{self.behind} event{'s' * (self.behind != 1)} behind"
+        behind += f", the first for {lasting(self.seconds)}" if self.behind else ""
         if self.state == "stopped":
             skip = f"mend it, or `mlife projection skip {self.name} {self.position + 1} --reason …`"
             return Finding(what, "wrong", self.error or "it has stopped", skip)
