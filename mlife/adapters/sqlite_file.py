@@ -10,10 +10,11 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from mlife.core.errors import HomeUnusable, Invalid, MLifeError, Unavailable, shortened
 
@@ -42,9 +43,6 @@ MENDED: Final = {
 
 WAITING: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
-
-WAL_VERSIONS: Final = b"\2\2"
-"""Bytes 18 and 19 of a file in WAL mode."""
 
 CREATED: Final = re.compile(r"^CREATE [A-Z ]+ IF NOT EXISTS (\w+)", re.MULTILINE)
 """What a schema makes, by name."""
@@ -147,12 +145,7 @@ def opened(path: Path, schema: str, *, mode: int = 0o644, pragmas: str = "") -> 
 
 def _opened_made(path: Path, schema: str, pragmas: str) -> sqlite3.Connection | None:
     """A connection if the file is in WAL mode and has all that *schema* makes; None if it must be made."""
-    try:
-        with path.open("rb") as file:
-            is_wal = file.read(20)[18:] == WAL_VERSIONS
-    except FileNotFoundError:
-        return None
-    if not is_wal or not Path(f"{path}.lock").exists():
+    if not path.exists() or not Path(f"{path}.lock").exists() or not _is_in_wal_mode(path):
         return None
     db = connect(path)
     try:
@@ -165,6 +158,20 @@ def _opened_made(path: Path, schema: str, pragmas: str) -> sqlite3.Connection | 
         raise
     db.close()
     return None
+
+
+def _is_in_wal_mode(path: Path) -> bool:
+    """
+    Is it? Only SQLite is asked.
+
+    Whoever opens the file past SQLite, and closes it again, drops every lock that this process has on it (POSIX), those
+    of SQLite's other connections too. The next process to end would then take the `-wal` away under them.
+    """
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=BUSY_SECONDS)) as db:
+            return db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    except sqlite3.Error:
+        return False  # whoever makes it meets the same, and tells it
 
 
 @contextmanager

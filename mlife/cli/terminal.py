@@ -33,9 +33,12 @@ def with_home(run: Callable[Concatenate[Home, P], R]) -> Callable[P, R]:
     @wraps(run)
     def opened(*args: P.args, **options: P.kwargs) -> R:
         from mlife.runtime import open_home, settings
+        from mlife.runtime.moving import refuse_if_moved
 
         folder: Any = options.pop("home")
-        with open_home(settings(folder)) as home:
+        chosen = settings(folder)
+        refuse_if_moved(chosen)
+        with open_home(chosen) as home:
             home.do = home.do.as_(actor=user())
             return run(home, *args, **options)
 

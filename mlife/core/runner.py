@@ -147,9 +147,11 @@ class Runner:
                 if not self.step():
                     self.ports.store.wait(head, TIMER_SECONDS if self._seen_by_all else ELSEWHERE_SECONDS)
             except MLifeError as e:
-                log.error("%s", e)  # noqa: TRY400 - the same
                 self._forget()  # a database may come back as an older copy of itself
                 self.feed.forget()
+                if is_outage(e) and self._serves is None:
+                    raise  # the lock may have gone with the database: it is taken again
+                log.error("%s", e)  # noqa: TRY400 - the same
                 stop.wait(0.5 if is_outage(e) else 1.0)
             except Exception:
                 log.exception("the runner met a fault of MLife's own; it goes on")

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from mlife.core.command import Executor
+from mlife.core.folding import is_outage
 from mlife.core.handler import Do, Ports, Timer, timers
 
 log = logging.getLogger("mlife.timers")
@@ -38,8 +39,8 @@ class Timekeeper:
             try:
                 with self._ports.views.read() as read:
                     rows = read.all(t.due(executor.clock.now()).limit(1_000))
-            except Exception:
-                log.exception("timer %s can't tell what is due", t.name)
+            except Exception as e:  # noqa: BLE001 - a timer is anybody's code: it is told, and looked at again
+                _tell(e, f"timer {t.name} can't tell what is due")
                 continue
             for row in rows:
                 occasion = (t.name, *row)
@@ -55,7 +56,14 @@ class Timekeeper:
         own = executor.as_(actor=f"timer {t.name}")
         try:
             t.run(row, Do(own, self._ports, ":".join(map(str, (t.name, *row)))))
-        except Exception:
-            log.exception("timer %s failed for %s", t.name, tuple(row))
+        except Exception as e:  # noqa: BLE001 - the same
+            _tell(e, f"timer {t.name} failed for {tuple(row)}")
             return False
         return True
+
+
+def _tell(fault: Exception, what: str) -> None:
+    """An outage needs no stack; anything else is somebody's mistake."""
+    log.log(
+        logging.WARNING if is_outage(fault) else logging.ERROR, "%s: %s", what, fault, exc_info=not is_outage(fault)
+    )

@@ -59,7 +59,10 @@ def settings(home: str | Path | None = None, *, config: Path | None = None, **fl
     Raises:
         Misconfigured: a file that is no TOML, an unknown setting, or a value that can't be served.
     """
-    file = config or Path(os.environ.get("MLIFE_CONFIG", "mlife.toml"))
+    named = os.environ.get("MLIFE_CONFIG")
+    file = config or Path(named or "mlife.toml")
+    if config is None and named and not file.exists():
+        raise Misconfigured(f"MLIFE_CONFIG names {named}, and there is no such file", remedy="correct the name")
     told = _toml(file)
     unknown = sorted(told.keys() - {*KNOWN, "personal"})
     if unknown:
@@ -98,6 +101,11 @@ def _check(made: Settings) -> None:
     for name, schemes in SCHEMES.items():
         value = str(getattr(made, name))
         scheme, colon, rest = value.partition(":")
+        if scheme not in {"file", "sqlite"} and any(c.isspace() or c in "\"'" for c in value):
+            raise Misconfigured(
+                f"MLIFE_{name.upper()} has a blank or a quote in it, which no URL has",
+                remedy="write them as %20, %22 and %27; the settings of a cluster are URLs",
+            )
         if scheme not in schemes or (scheme != "inprocess" and not (colon and rest.startswith("//"))):
             raise Misconfigured(
                 f"MLIFE_{name.upper()} is {without_secrets(value)!r}, which names nothing that MLife can use",

@@ -1,6 +1,8 @@
 """The log's `-wal` stays short although readers overlap for ever, and writers hardly notice."""
 
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -81,3 +83,23 @@ def test_one_who_reads_for_long_keeps_writers_waiting_for_moments_only(store: Sq
     store.append(Append([draft("toy/last", "last")]))
     store.append(Append([draft("toy/very last", "very last")]))  # waits until the file was begun anew
     assert wal_of(tmp_path) < LIMIT
+
+
+def test_a_home_that_a_process_has_open_twice_loses_nothing_when_another_process_closes_it(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    SqliteEventStore(path).close()
+    first = SqliteEventStore(path)
+    first.append(Append([draft("toy/1", "a")]))
+    second = SqliteEventStore(path)  # must not drop the locks of the first
+    script = (
+        "import sys; from pathlib import Path; from mlife.adapters.events_sqlite import SqliteEventStore as S; "
+        "s = S(Path(sys.argv[1])); print(s.head()); s.close()"
+    )
+    for name in ("b", "c"):
+        subprocess.run([sys.executable, "-c", script, str(path)], check=True, capture_output=True)
+        first.append(Append([draft("toy/1", name)]))
+    second.close()
+    first.close()
+
+    with closing(SqliteEventStore(path)) as again:
+        assert again.head() == 3

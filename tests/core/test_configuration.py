@@ -62,3 +62,15 @@ def test_secrets_are_never_shown(tmp_path: Path) -> None:
     assert without_secrets("can't reach postgresql://u:p@h/d and s3+http://k:q@h/b") == (
         "can't reach postgresql://u:***@h/d and s3+http://k:***@h/b"
     )
+
+
+def test_a_configuration_that_is_named_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLIFE_CONFIG", str(tmp_path / "clutser.toml"))
+    with pytest.raises(Misconfigured, match=r"clutser\.toml, and there is no such file"):
+        settings(tmp_path)
+
+
+def test_a_secret_with_a_blank_is_refused_and_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="has a blank or a quote") as refused:
+        settings(tmp_path, config=tmp_path / "no.toml", store="postgresql://mlife:hid den@db/mlife")
+    assert "den" not in str(refused.value).replace("hidden", "")
