@@ -229,7 +229,7 @@ _complaints: Final = Complaints()
 
 def complaints() -> Complaints:
     """The one handler, put where the libraries log."""
-    for name in ("faust", "mode", "aiokafka"):
+    for name in ("faust", "mode", "aiokafka", "mlife.adapters.faust_batches"):  # the last has subclasses of theirs
         theirs = logging.getLogger(name)
         theirs.propagate = False
         theirs.setLevel(logging.ERROR)

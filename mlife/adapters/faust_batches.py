@@ -28,8 +28,6 @@ FETCH_SECONDS = 1.0
 class CommittedThread(driver.AIOKafkaConsumerThread):
     """Passes over records of transactions that were aborted."""
 
-    logger = driver.logger
-
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"  # noqa: SLF001 - Faust has no setting for it
@@ -38,8 +36,6 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
 
 class BatchConsumer(driver.Consumer):
     """Hands out batches, and commits those that are taken."""
-
-    logger = driver.logger
 
     def _new_consumer_thread(self) -> CommittedThread:
         return CommittedThread(self, loop=self.loop, beacon=self.beacon)
