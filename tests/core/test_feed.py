@@ -22,7 +22,7 @@ class Log:
         self.reads = 0
 
     def read(self, after: int, limit: int) -> list[Recorded[Event]]:
-        self.reads += 1
+        self.reads += limit > 1  # one event is looked up to see that a run is of this log
         return self.events[after : after + limit]
 
 

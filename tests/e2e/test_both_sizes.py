@@ -87,9 +87,13 @@ def test_the_same_input_gives_the_same_figures_and_the_same_tables(
     with open_home(settings(told.home, config=tmp_path / "no.toml")) as one, open_home(at(cluster, tmp_path)) as other:
         other.runner.settle(60)
         assert [d for p in projections.values() for d in verify(other.ports, p)] == []
-        different = [d for p in projections.values() for t in p.tables for d in apart(other, one, t)]
+        tables = [t for p in projections.values() for t in p.tables if t.name not in BY_OCCASION]
+        different = [d for t in tables for d in apart(other, one, t)]
     assert different == [], "\n".join(different)
 
+
+BY_OCCASION = {"iteration_facts", "timeline_rows"}
+"""Tables of what carries an iteration's id: in a flood a badcase closes by whichever fact is looked at last."""
 
 OF_THE_LOG = re.compile(r"(^|_)(number|place|position)$")
 OF_THE_RUN = {"worker", "actor", "made_by", "seconds", "sentence", "metrics", "stream_version", "row_key", "checked_at"}
