@@ -96,7 +96,18 @@ BY_OCCASION = {"iteration_facts", "timeline_rows"}
 """Tables of what carries an iteration's id: in a flood a badcase closes by whichever fact is looked at last."""
 
 OF_THE_LOG = re.compile(r"(^|_)(number|place|position)$")
-OF_THE_RUN = {"worker", "actor", "made_by", "seconds", "sentence", "metrics", "stream_version", "row_key", "checked_at"}
+OF_THE_RUN = {
+    "worker",
+    "actor",
+    "made_by",
+    "seconds",
+    "sentence",
+    "metrics",
+    "stream_version",
+    "row_key",
+    "checked_at",
+    "seen_at",
+}
 """Columns that say where in the log something was said, by which process, and how long it took; keys made of those."""
 
 
