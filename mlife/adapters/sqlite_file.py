@@ -169,7 +169,7 @@ def _is_in_wal_mode(path: Path) -> bool:
     """
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=BUSY_SECONDS)) as db:
-            return db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            return bool(db.execute("PRAGMA journal_mode").fetchone() == ("wal",))
     except sqlite3.Error:
         return False  # whoever makes it meets the same, and tells it
 
