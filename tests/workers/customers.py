@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
+from kafka.errors import RetriableError
 
 from mlife.adapters.kafka_connection import connection
 from mlife.core.topics import FEEDBACK, REFUSED
@@ -67,7 +68,7 @@ def refusals(url: str) -> list[tuple[bytes | None, bytes | None, dict[str, str]]
 
 
 def lag(url: str) -> int:
-    """Messages of mlife.feedback that intake has not committed."""
+    """Messages of mlife.feedback that intake has not committed; -1 while a broker that has just started can't tell."""
     there = connection(url)
     admin = KafkaAdminClient(**there.kafka_python())
     consumer = KafkaConsumer(**there.kafka_python(), enable_auto_commit=False)
@@ -78,6 +79,8 @@ def lag(url: str) -> int:
         ends = consumer.end_offsets(places)
         told = admin.list_group_offsets([there.topic("mlife-intake")])[there.topic("mlife-intake")]
         return sum(ends[p] - max(0, told[p].offset if p in told else 0) for p in places)
+    except RetriableError:
+        return -1
     finally:
         consumer.close()
         admin.close()
