@@ -41,10 +41,9 @@ def main(words: list[str]) -> int:
     folder = Path(told.folder or tempfile.mkdtemp(prefix="mlife-oracle-"))
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)  # PostgreSQL runs as another user when we are root
-    for ending in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(ending, lambda number, _: sys.exit(128 + number))  # what was started is ended on the way out
     began = time.monotonic()
     world = World(folder, told.size, told.seed, pace=told.pace, s3=told.s3)
+    _listen(world)
     steps = schedule(told.seed, told.size, told.kills, told.gap)
     (folder / "schedule.json").write_text(json.dumps([asdict(s) for s in steps], indent=1))
     try:
@@ -77,6 +76,19 @@ def main(words: list[str]) -> int:
     return 0
 
 
+def _listen(world: World) -> None:
+    """Ctrl-C: enough, judge what there is; again, or SIGTERM: end, and take along what was started."""
+
+    def enough(number: int, _: Any) -> None:
+        if world.is_ending:
+            sys.exit(128 + number)
+        world.is_ending = True
+        sys.stderr.write(f"no more faults after {world.kills} kills; the verdict follows\n")
+
+    signal.signal(signal.SIGINT, enough)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+
 def _told(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.oracle", description=__doc__.splitlines()[1])
     parser.add_argument("--seed", default=str(random.randrange(10**6)))
@@ -99,7 +111,7 @@ def _live_through(world: World, steps: Iterable[Step], kills: int) -> None:
     _play(world, steps)
     extra = random.Random(f"more {world.seed}")
     killing = sorted(name for name, f in FAULTS.items() if f.kills == 1 and world.size in f.sizes and f.lasts == (0, 0))
-    while world.kills < kills:  # some victims were dead already
+    while world.kills < kills and not world.is_ending:  # some victims were dead already
         _play(world, [Step(extra.uniform(0.2, 2.0), extra.choice(killing), extra.random(), 0.0)])
     for slot in list(world.slots):
         world.resume(slot)
@@ -121,6 +133,8 @@ def _play(world: World, steps: Iterable[Step]) -> None:
     lost = time.monotonic()
 
     def happen(step: Step) -> None:
+        if world.is_ending:
+            return
         world.tell(step.fault, which=step.which, lasts=step.lasts)
         end = FAULTS[step.fault].do(world, step.which)
         if end is not None:
@@ -130,7 +144,8 @@ def _play(world: World, steps: Iterable[Step]) -> None:
         heapq.heappush(coming, (step.second, next(order), lambda step=step: happen(step)))
     while coming:
         second, _, act = heapq.heappop(coming)
-        _tended(world, max(0.0, lost + second - time.monotonic()))
+        while not world.is_ending and (left := lost + second - time.monotonic()) > 0:
+            _tended(world, min(left, 0.5))
         act()
         world.tend()
         lost = max(lost, time.monotonic() - second)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from infra.local.server import leashed
 from tests.oracle.journal import Journal
 
 ROOT = Path(__file__).parents[2]
@@ -87,12 +88,14 @@ class World:
         self.s3: Any = None
         self._s3 = s3
         self.kills = self.newcomers = 0
+        self.is_ending = False
         self.slots = [Slot(kind, n) for kind, many in SLOTS[size].items() for n in range(many)]
         self.errands: list[subprocess.Popen[bytes]] = []
         self._began = time.monotonic()
         (folder / "logs").mkdir(parents=True, exist_ok=True)
         (folder / "pace").write_text(str(pace))
         (folder / "size").write_text(size)
+        (folder / "mlife.toml").touch()  # nothing but the environment decides
         plugin = folder / "site" / "oracle-1.0.dist-info"
         plugin.mkdir(parents=True, exist_ok=True)
         (plugin / "METADATA").write_text("Metadata-Version: 2.1\nName: oracle\nVersion: 1.0\n")
@@ -101,7 +104,7 @@ class World:
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(folder / "site"), str(ROOT), os.environ.get("PYTHONPATH", "")]),
             "MLIFE_HOME": str(folder / "home"),
-            "MLIFE_CONFIG": str(folder / "no.toml"),
+            "MLIFE_CONFIG": str(folder / "mlife.toml"),
         }
 
     @contextmanager
@@ -147,10 +150,10 @@ class World:
         slot.process = self.spawn(slot.name, words)
 
     def spawn(self, name: str, words: Sequence[str]) -> "subprocess.Popen[bytes]":
-        """`python -m *words*` in a session of its own, its output in `logs/NAME.log`."""
+        """`python -m *words*` in a session of its own, its output in `logs/NAME.log`; it never outlives us."""
         with (self.folder / "logs" / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-X", "faulthandler", "-m", *words],
+                leashed([sys.executable, "-X", "faulthandler", "-m", *words]),
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
