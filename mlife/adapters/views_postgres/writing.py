@@ -2,7 +2,7 @@
 How a projection writes its rows into PostgreSQL.
 
 Rows travel as one JSON document that the server takes apart: it costs the client next to nothing, serves one row as
-well as ten thousand, and is within a tenth of arrays and of a temporary table (docs/benchmarks.md). New rows in great
+well as ten thousand, and is within a tenth of arrays (ADR 0010). New rows in great
 number are copied, which is three times as fast.
 """
 
