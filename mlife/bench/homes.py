@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlife.badcases.intake import Intake
+from mlife.badcases.intake.taking import Intake
 from mlife.bench.reports import batches
 from mlife.runtime import Home, open_home, settings
 

@@ -12,7 +12,7 @@ from mlife.cli.terminal import json_option, print_json, show, with_home
 from mlife.core.errors import there_is
 
 if TYPE_CHECKING:
-    from mlife.badcases.intake import Answer
+    from mlife.badcases.intake.taking import Answer
     from mlife.core.command import Done
     from mlife.runtime import Home
 
@@ -69,7 +69,7 @@ def traffic(home: Home, file: IO[bytes], as_json: bool) -> None:
 
 
 def _receive(home: Home, file: IO[bytes], *, traffic: bool, ids: bool, as_json: bool) -> None:
-    from mlife.badcases.intake import Intake
+    from mlife.badcases.intake.taking import Intake
 
     sending = Intake(home.ports.store, home.sealer, home.do.clock).sending(ids=ids, traffic=traffic)
     while some := file.read(PIECE):

@@ -224,7 +224,7 @@ def event(
         key: field that is the partition key.
         version: of the fields; raise it when a reader of the old one would break, and add an `@upcast`.
         single: the stream holds this one event and the writer looks it up by id (reports, files, traffic).
-        topic: default: the feature whose `events.py` holds the class (`mlife.badcases.events` → `mlife.badcases`).
+        topic: default: the feature whose `events` holds the class (`mlife.badcases.events` → `mlife.badcases`).
 
     Raises:
         Misconfigured: a name that is not past-tense shaped, or that another class has.
@@ -234,7 +234,7 @@ def event(
         if not _TYPE_NAME.fullmatch(name):
             raise Misconfigured(f"{name!r} is no event name", remedy="use mlife.<thing>.<past participle>")
         personal = frozenset(n for n, f in cls.model_fields.items() if any(m is Personal for m in f.metadata))
-        where = topic or cls.__module__.removesuffix(".events")
+        where = topic or f"{cls.__module__}.".partition(".events.")[0].removesuffix(".")
         cls.declared = EventKind(name, version, cls, stream, key, single, where, personal)
         registry.add(cls.declared)
         return cls

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlife.badcases.intake import Answer, Intake
+from mlife.badcases.intake.taking import Answer, Intake
 from mlife.core.command import Decision, Done, Executor
 from mlife.core.errors import Refused, Unavailable
 from mlife.core.events import Event, derived_id

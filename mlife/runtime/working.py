@@ -98,8 +98,8 @@ def take_in(home: Home) -> None:
         from mlife.adapters.kafka_connection import connection
         from mlife.core.topics import topics
 
-    from mlife.badcases.feedback import Feedback
-    from mlife.badcases.intake import Intake
+    from mlife.badcases.intake.feedback import Feedback
+    from mlife.badcases.intake.taking import Intake
 
     there = connection(home.settings.bus)
     until_told(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mlife.badcases.intake import Answer, Intake
+from mlife.badcases.intake.taking import Answer, Intake
 from mlife.core.command import Given
 from mlife.core.events import Event
 from mlife.runtime import Home

@@ -20,8 +20,8 @@ from starlette.testclient import TestClient
 
 from mlife.badcases.events import BadcaseReported, TrafficCounted
 from mlife.badcases.fingerprint import badcase_id
-from mlife.badcases.intake import Intake
-from mlife.badcases.reading import Reader
+from mlife.badcases.intake.reading import Reader
+from mlife.badcases.intake.taking import Intake
 from mlife.badcases.views import tables
 from mlife.core.events import derived_id, registry
 from mlife.core.sealing import Sealer

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mlife.badcases.refusal import Unfit
-from mlife.badcases.report import check, check_annotation, report_adapter
+from mlife.badcases.intake.refusal import Unfit
+from mlife.badcases.intake.report import check, check_annotation, report_adapter
 from mlife.badcases.views import lists
 from mlife.core.annotation import EXAMPLES
 from tests.badcases.conftest import NOW, Field, report

@@ -59,7 +59,7 @@ def test_every_personal_field_can_hold_what_sealing_makes_of_it(home: Home) -> N
 
 
 def test_no_class_is_declared_outside_a_file_of_events(home: Home) -> None:
-    outside = {k.cls.__module__ for k in own_kinds() if not k.cls.__module__.endswith((".events", ".control"))}
+    outside = {k.cls.__module__ for k in own_kinds() if not {"events", "control"} & {*k.cls.__module__.split(".")}}
     assert outside == set()
 
 

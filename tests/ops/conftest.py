@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from mlife.badcases.intake import Intake
+from mlife.badcases.intake.taking import Intake
 from mlife.cli.doctor import command as doctor
 from mlife.core.moving import House
 from mlife.runtime import Home, open_home, settings

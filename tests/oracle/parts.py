@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 from sqlalchemy import func, select
 
-from mlife.badcases.intake import Intake
+from mlife.badcases.intake.taking import Intake
 from mlife.core.command import Executor
 from mlife.core.errors import Conflict, MLifeError
 from mlife.core.events import Recorded, derived_id

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from mlife.badcases.commands import pin
-from mlife.badcases.intake import Intake
+from mlife.badcases.intake.taking import Intake
 from mlife.badcases.views.details import pinnable
 from mlife.core.command import Given
 from mlife.core.events import Event

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlife.badcases.intake import Answer, Intake
+from mlife.badcases.intake.taking import Answer, Intake
 from mlife.core.events import Event, Recorded
 from mlife.core.ports import iterate
 from mlife.core.projection import projections

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from mlife.badcases.events import BadcaseReported
-from mlife.badcases.feedback import Feedback
-from mlife.badcases.intake import Intake
+from mlife.badcases.intake.feedback import Feedback
+from mlife.badcases.intake.taking import Intake
 from mlife.core.errors import Unavailable
 from mlife.runtime import Home
 from tests.workers.cluster import facts

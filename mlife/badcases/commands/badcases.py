@@ -20,8 +20,8 @@ from mlife.badcases.events import (
 )
 from mlife.badcases.fingerprint import VERSION, fingerprint
 from mlife.badcases.fingerprint import badcase_id as id_of
-from mlife.badcases.refusal import Unfit
-from mlife.badcases.report import check_annotation
+from mlife.badcases.intake.refusal import Unfit
+from mlife.badcases.intake.report import check_annotation
 from mlife.badcases.states import Badcase, Correction
 from mlife.core.command import Given
 from mlife.core.errors import Invalid, Refused

@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from mlife.badcases.events import BadcaseReported
 from mlife.badcases.fingerprint import explain
+from mlife.badcases.intake.report import report_adapter
 from mlife.badcases.pages.shown import in_words, picture_of, the_badcase
-from mlife.badcases.report import report_adapter
 from mlife.badcases.standing import OPEN
 from mlife.badcases.testdata import pinnable_rows
 from mlife.badcases.views import details, lists, statistics, turns

@@ -1,7 +1,7 @@
 """
 Where reports and traffic come in over HTTP: single JSON, NDJSON, CloudEvents; streamed, in memory that does not grow.
 
-All of them go through `mlife.badcases.intake`, as those of the command line and of Python do.
+All of them go through `mlife.badcases.intake.taking`, as those of the command line and of Python do.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from mlife.badcases.intake import Answer, Intake, Sending
+from mlife.badcases.intake.taking import Answer, Intake, Sending
 from mlife.core.errors import Invalid
 from mlife.ui.doing import ANYBODY, actor_of
 from mlife.ui.limits import takes_any_length

@@ -18,9 +18,9 @@ import orjson
 
 from mlife.badcases.events import BadcaseReported, TrafficCounted
 from mlife.badcases.fingerprint import Groupings
-from mlife.badcases.reading import Reader, items_of, unwrapped
-from mlife.badcases.refusal import Unfit
-from mlife.badcases.report import canonical, check, check_traffic
+from mlife.badcases.intake.reading import Reader, items_of, unwrapped
+from mlife.badcases.intake.refusal import Unfit
+from mlife.badcases.intake.report import canonical, check, check_traffic
 from mlife.core import metrics
 from mlife.core.errors import Refusal
 from mlife.core.events import Draft, Event, Recorded, to_micros, uuid5_bytes

@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, WithJsonSchema
 from pydantic_core import ValidationError
 from typing_extensions import TypedDict
 
-from mlife.badcases.refusal import DEEPEST_FIELD, EXPECTED, LONGEST_TEXT, MOST_FIELDS, Unfit, unfit
+from mlife.badcases.intake.refusal import DEEPEST_FIELD, EXPECTED, LONGEST_TEXT, MOST_FIELDS, Unfit, unfit
 from mlife.core.annotation import EXAMPLES, STRICT, Annotation, annotation_adapter, inconsistency
 
 JSON = Any

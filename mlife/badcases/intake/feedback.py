@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from mlife.badcases.intake import CHUNK, Answer, Intake, Sending
-from mlife.badcases.reading import message
+from mlife.badcases.intake.reading import message
+from mlife.badcases.intake.taking import CHUNK, Answer, Intake, Sending
 from mlife.core import metrics
 from mlife.core.errors import Invalid, MLifeError, Refusal, in_a_line, shortened
 from mlife.core.feedback import Judged

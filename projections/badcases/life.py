@@ -1,5 +1,5 @@
 """
-Badcases: what people, models and deployments do to them. Reports and traffic are in `badcases_reports`.
+What people, models and deployments do to badcases.
 
 Events here are few beside the reports, so each is folded by itself, in order; statuses are computed once for a run.
 """
@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from mlife.projections.badcases_priority import weigh
-from mlife.projections.badcases_standing import restate
-from mlife.projections.badcases_story import line_of
-from mlife.projections.badcases_turns import TURNS, Fold, Touched, targets_of
+from mlife.projections.badcases.declared import badcases
+from mlife.projections.badcases.priority import weigh
+from mlife.projections.badcases.standing import restate
+from mlife.projections.badcases.story import line_of
+from mlife.projections.badcases.turns import TURNS, Fold, Touched, targets_of
 from sqlalchemy import select, update
 
 from mlife.badcases.events import (
@@ -36,8 +37,6 @@ from mlife.badcases.events import (
     IterationOpened,
 )
 from mlife.badcases.views.tables import (
-    TABLES,
-    TEXTS,
     badcase_deployments,
     badcase_models,
     badcase_pins,
@@ -46,7 +45,7 @@ from mlife.badcases.views.tables import (
     iteration_facts,
 )
 from mlife.core.events import Event, Recorded, to_micros
-from mlife.core.projection import Projection, Tx
+from mlife.core.projection import Tx
 from mlife.data.events import CollectionReceived, CollectionRequested, DocumentGrouped, DocumentImported
 from mlife.serving.events import (
     DeploymentActivated,
@@ -57,8 +56,6 @@ from mlife.serving.events import (
     ModelJudged,
 )
 from mlife.training.events import ModelTrained, TaskDrafted, TaskFailed, TaskFinished, TaskQueued
-
-badcases = Projection("badcases", version=2, tables=TABLES, texts=TEXTS)
 
 
 @badcases.on(

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from mlife.badcases.refusal import Unfit
+from mlife.badcases.intake.refusal import Unfit
 from mlife.core.errors import Invalid
 
 JSON = Any

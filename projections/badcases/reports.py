@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from mlife.projections.badcases import badcases
-from mlife.projections.badcases_priority import weigh
-from mlife.projections.badcases_standing import restate
+from mlife.projections.badcases.declared import badcases
+from mlife.projections.badcases.priority import weigh
+from mlife.projections.badcases.standing import restate
 from sqlalchemy import delete, select, update
 
 from mlife.badcases.events import BadcaseReported, ReportCorrected, TrafficCounted
