@@ -14,7 +14,7 @@ from typing import Final
 import psycopg
 
 from mlife.adapters.postgres import Connection, Postgres
-from mlife.core.errors import MLifeError
+from mlife.core.errors import MLifeError, in_a_line
 
 log = logging.getLogger("mlife.postgres")
 
@@ -112,7 +112,9 @@ class News:
                     self._hear_forever(db)
             except (MLifeError, psycopg.Error) as fault:
                 if not pause:
-                    log.warning("nobody listens for news of the log now, it is looked at every %g s: %s", POLL, fault)
+                    log.warning(
+                        "nobody listens for news of the log now, it is looked at every %g s: %s", POLL, in_a_line(fault)
+                    )
             pause = min(2 * pause or 0.1, LONGEST_PAUSE)
             self._closed.wait(pause)
 

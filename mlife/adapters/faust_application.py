@@ -151,7 +151,7 @@ class Supervised:
                 await self.let_go()
             await self._end(app, starting)
         if not stop.is_set():
-            said = told.last or repr(reason)
+            said = " after ".join(filter(None, (reason and repr(reason), told.last))) or "it does not say why"
             raise Unavailable(f"Faust has ended ({said})", remedy="it is started again") from reason
 
     async def _end(self, app: faust.App, starting: asyncio.Task[Any]) -> None:
@@ -235,4 +235,13 @@ def complaints() -> Complaints:
         theirs.setLevel(logging.ERROR)
         if _complaints not in theirs.handlers:
             theirs.addHandler(_complaints)
+    threading.excepthook = _of_a_thread
     return _complaints
+
+
+def _of_a_thread(end: threading.ExceptHookArgs) -> None:
+    """Faust's consumer has a thread of its own, which complains when it is ended while Kafka is away."""
+    if type(end.thread).__module__.partition(".")[0] == "mode" and end.exc_value is not None:
+        logging.getLogger("mode").error("its thread has ended", exc_info=end.exc_value)
+    else:
+        threading.__excepthook__(end)

@@ -20,9 +20,14 @@ EXAMPLE = (INFRA / ".env.example").read_text(encoding="utf-8")
 SECRETS = ("POSTGRES_PASSWORD", "S3_SECRET", "MLIFE_TOKEN")
 
 
+FILLED = {"POSTGRES_PASSWORD": "a1", "S3_SECRET": "b2", "S3_LINKS": "127.0.0.1:9000", "MLIFE_TOKEN": "c3"}
+
+
 def filled(text: str, **told: str) -> str:
-    """*text* as compose would fill its variables in."""
-    return re.sub(r"\$\{(\w+)(?::[-?]([^}]*))?\}", lambda m: told.get(m[1], m[2] or ""), text)
+    """*text* as compose would fill its variables in; one that it would refuse to start without raises KeyError."""
+    return re.sub(
+        r"\$\{(\w+)(?::([-?])([^}]*))?\}", lambda m: told[m[1]] if m[2] == "?" else told.get(m[1], m[3] or ""), text
+    )
 
 
 def test_every_process_of_the_cluster_size_has_a_service() -> None:
@@ -50,8 +55,9 @@ def test_a_service_has_settings_that_the_program_takes(
     told = OURS[name]["environment"]
     assert {variable.removeprefix("MLIFE_").lower() for variable in told} == set(KNOWN)
     for variable, value in told.items():
-        monkeypatch.setenv(variable, filled(value, POSTGRES_PASSWORD="a1", S3_SECRET="b2", MLIFE_TOKEN="c3"))
-    monkeypatch.setenv("MLIFE_CONFIG", str(tmp_path / "none.toml"))
+        monkeypatch.setenv(variable, filled(value, **FILLED))
+    monkeypatch.delenv("MLIFE_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)  # where no mlife.toml is
 
     chosen = settings()
 

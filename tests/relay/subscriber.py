@@ -12,6 +12,7 @@ from mlife.core.events import Event, Recorded, registry
 from mlife.core.packing import unpack
 from mlife.core.ports import EventStore, iterate
 from mlife.core.topics import LOG
+from tests.relay.facts import installed
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def whole(url: str, names: Iterable[str]) -> dict[tuple[str, int], list[Any]]:
 
 def messages(url: str) -> dict[tuple[str, int], list[Message]]:
     """Every message of the component topics."""
-    found = whole(url, {kind.topic for kind in registry if kind.topic.startswith("mlife.")})
+    found = whole(url, {kind.topic for kind in installed()})
     return {
         place: [
             Message(*place, r.key.decode(), {name: value.decode() for name, value in r.headers}, r.value)

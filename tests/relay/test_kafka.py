@@ -29,7 +29,7 @@ from mlife.core.events import Recorded, registry
 from mlife.core.ports import Append, EventStore
 from mlife.core.relay import Relay
 from mlife.core.topics import LARGEST_MESSAGE, LOG, topics
-from tests.relay.facts import Facts
+from tests.relay.facts import Facts, installed
 from tests.relay.subscriber import faults, messages, repeated, whole
 
 NOBODY_STOPS = threading.Event()
@@ -49,7 +49,7 @@ def relay(store: EventStore, postgres_url: str, kafka_url: str) -> Iterator[Rela
 
 @pytest.fixture
 def wanted() -> Any:
-    return topics([k for k in registry if k.topic.startswith("mlife.")])
+    return topics(installed())
 
 
 @pytest.fixture

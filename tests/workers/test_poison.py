@@ -84,7 +84,7 @@ def test_a_stopped_projection_serves_its_last_rows_and_goes_on_after_a_skip(
         until("it stopped", lambda: state(home)[0] == "stopped")
         assert state(home) == ("stopped", 1)
         assert names(home) == ["bear"]
-        assert "can't fold mlife.toy.made.v1 at position 2" in toys.mlife("projection", "status")
+        assert "can't fold mlife.toy.made.v1 at position 2" in toys.mlife("projection", "status", "--json")
 
         toys.mlife("projection", "skip", "toys", "2", "--reason", "it was never made")
         until("it goes on", lambda: names(home) == ["bear", "duck"])

@@ -115,14 +115,14 @@ def sessions_that_hold_locks_are_ended(world: World, which: float) -> End:
 
 
 def _do(world: World, statement: str) -> None:
-    """Change something on the server, unless it is down just now."""
+    """Change something on the server, unless it is down just now, or no writer has made its tables yet."""
     import psycopg
 
     try:
         with psycopg.connect(world.postgres.url, autocommit=True, connect_timeout=5) as db:
             db.execute("SET lock_timeout = '5s'")
             db.execute(statement.encode())
-    except (psycopg.OperationalError, psycopg.errors.DuplicateObject) as e:
+    except (psycopg.OperationalError, psycopg.errors.DuplicateObject, psycopg.errors.UndefinedTable) as e:
         world.tell("not done", why=str(e))
 
 
