@@ -46,14 +46,7 @@ def list_badcases(
         weeks = [] if api else statistics.weeks_matching(read, ask.readable, now=now)
         releases = [] if api else models.releases(read)
         position = read.position
-    data: dict[str, Any] = {
-        "badcases": [asdict(v) for v in listing.items],
-        "total": listing.total,
-        "reports": listing.reports,
-        "after": listing.after,
-        "before": listing.before,
-        "position": position,
-    }
+    data = listing.told("badcases", (asdict(v) for v in listing.items), position, reports=listing.reports)
     if facets:
         data["facets"] = {name: {s.value: s.count for s in shares} for name, shares in counts.items()}
     if api:
@@ -86,14 +79,7 @@ def list_reports(
     with hands.read() as read:
         listing = lists.reports(read, ask.readable, now=now, sort=sort, after=after, limit=limit)
         position = read.position
-    shown = [hands.open(asdict(v)) for v in listing.items]
-    data = {
-        "reports": shown,
-        "total": listing.total,
-        "after": listing.after,
-        "before": listing.before,
-        "position": position,
-    }
+    data = listing.told("reports", (hands.open(asdict(v)) for v in listing.items), position)
     return answer(
         request, "badcases/reports.html", data, ask=ask, page_of=_pager(request, listing), picture=picture_of(hands)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -33,6 +33,17 @@ class Listing(Generic[T]):
     after: str | None
     before: str | None
     total: int
+
+    def told(self, name: str, items: Iterable[Any], position: int, **more: Any) -> dict[str, Any]:
+        """
+        The answer of every list to programs: *items* under *name*, how many there are, the cursors, the position.
+
+        Args:
+            items: the page's rows in the form that programs get.
+            more: what this list says besides, such as facets.
+        """
+        cursors = {"after": self.after, "before": self.before}
+        return {name: list(items), "total": self.total, **more, **cursors, "position": position}
 
 
 def read_page(

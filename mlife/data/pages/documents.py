@@ -30,14 +30,7 @@ def list_documents(
         statistics = views.analyse(read, views.rows_in_documents(ask.readable, now))
         waiting = views.requests_for(read, state="open")[:3]
         position = read.position
-    data = {
-        "documents": [asdict(d) for d in found.items],
-        "total": found.total,
-        "statistics": statistics_json(statistics),
-        "after": found.after,
-        "before": found.before,
-        "position": position,
-    }
+    data = found.told("documents", (asdict(d) for d in found.items), position, statistics=statistics_json(statistics))
     return answer(
         request,
         "data/documents.html",
@@ -73,16 +66,14 @@ def show_document(
         statistics = views.analyse(read, views.rows_condition([head], ask.readable, now))
         groups = views.groups_of_document(read, document_id)
         position = read.position
-    data = {
-        "document": asdict(head),
-        "rows": [row_json(r) for r in found.items],
-        "total": found.total,
-        "statistics": statistics_json(statistics),
-        "groups": [{"group_id": g.group_id, "purpose": g.purpose, "rows": g.rows} for g in groups],
-        "after": found.after,
-        "before": found.before,
-        "position": position,
-    }
+    data = found.told(
+        "rows",
+        (row_json(r) for r in found.items),
+        position,
+        document=asdict(head),
+        statistics=statistics_json(statistics),
+        groups=[{"group_id": g.group_id, "purpose": g.purpose, "rows": g.rows} for g in groups],
+    )
     response = answer(
         request,
         "data/document.html",

@@ -43,13 +43,7 @@ def list_files(
         found = views.file_page(read, ask.readable, now=now, sort=sort, after=after, limit=limit)
         count, size = views.stored_bytes(read)
         position = read.position
-    data = {
-        "files": [asdict(f) for f in found.items],
-        "total": found.total,
-        "after": found.after,
-        "before": found.before,
-        "position": position,
-    }
+    data = found.told("files", (asdict(f) for f in found.items), position)
     return answer(
         request,
         "data/files.html",

@@ -36,13 +36,7 @@ def list_groups(
     with hands.read() as read:
         found = views.group_page(read, ask.readable, now=now, sort=sort, after=after, limit=limit)
         position = read.position
-    data = {
-        "groups": [asdict(g) for g in found.items],
-        "total": found.total,
-        "after": found.after,
-        "before": found.before,
-        "position": position,
-    }
+    data = found.told("groups", (asdict(g) for g in found.items), position)
     return answer(
         request,
         "data/groups.html",

@@ -36,13 +36,7 @@ def list_requests(
         found = views.request_page(read, ask.readable, now=now, sort=sort, after=after, limit=limit)
         waiting = views.open_requests(read)
         position = read.position
-    data = {
-        "requests": [as_json(r) for r in found.items],
-        "total": found.total,
-        "after": found.after,
-        "before": found.before,
-        "position": position,
-    }
+    data = found.told("requests", (as_json(r) for r in found.items), position)
     return answer(
         request,
         "data/requests.html",

@@ -36,13 +36,7 @@ def list_rows(
         head = the_document(read, document_id)
         found = views.row_page(read, [head], q, now=hands.now, sort=sort, after=after, limit=limit)
         position = read.position
-    told = {
-        "rows": [row_json(r) for r in found.items],
-        "total": found.total,
-        "after": found.after,
-        "before": found.before,
-        "position": position,
-    }
+    told = found.told("rows", (row_json(r) for r in found.items), position)
     return Response(orjson.dumps(told), media_type="application/json")
 
 

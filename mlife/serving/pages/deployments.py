@@ -37,15 +37,13 @@ def list_deployments(
         facets = {name: views.deployments_by(read, name, without(ask.readable, name), now=now) for name in FACETS}
         slots = views.answering(read)
         position = read.position
-    data = {
-        "deployments": [asdict(d) for d in found.items],
-        "answering": [asdict(s) for s in slots],
-        "total": found.total,
-        "after": found.after,
-        "before": found.before,
-        "facets": {name: dict(counts) for name, counts in facets.items()},
-        "position": position,
-    }
+    data = found.told(
+        "deployments",
+        (asdict(d) for d in found.items),
+        position,
+        answering=[asdict(s) for s in slots],
+        facets={name: dict(counts) for name, counts in facets.items()},
+    )
     return answer(
         request,
         "serving/deployments.html",

@@ -43,14 +43,8 @@ def list_models(
         found = views.model_page(read, ask.readable, now=now, sort=sort, after=after, limit=limit)
         facets = {name: views.models_by(read, name, without(ask.readable, name), now=now) for name in FACETS}
         position = read.position
-    data = {
-        "models": [asdict(m) for m in found.items],
-        "total": found.total,
-        "after": found.after,
-        "before": found.before,
-        "facets": {name: dict(counts) for name, counts in facets.items()},
-        "position": position,
-    }
+    told = (asdict(m) for m in found.items)
+    data = found.told("models", told, position, facets={name: dict(counts) for name, counts in facets.items()})
     return answer(
         request,
         "serving/models.html",

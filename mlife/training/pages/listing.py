@@ -43,14 +43,8 @@ def list_tasks(
         board = {s: _on_board(read, ask.readable, s, now) for s in BOARD} if view == "board" else {}
         position = read.position
     progress = {t.task_id: live_of(request, t) for t in [*found.items, *(t for ts in board.values() for t in ts)]}
-    data = {
-        "tasks": [as_json(t, progress[t.task_id]) for t in found.items],
-        "total": found.total,
-        "after": found.after,
-        "before": found.before,
-        "facets": {name: dict(counts) for name, counts in facets.items()},
-        "position": position,
-    }
+    told = (as_json(t, progress[t.task_id]) for t in found.items)
+    data = found.told("tasks", told, position, facets={name: dict(counts) for name, counts in facets.items()})
     return answer(
         request,
         "training/list.html",
