@@ -10,7 +10,7 @@ import click
 
 from mlife.cli.model import pairs
 from mlife.cli.task import reading
-from mlife.cli.terminal import json_option, print_json, query_argument, show, user, with_home
+from mlife.cli.terminal import json_option, list_options, print_json, show, user, with_home
 from mlife.core.errors import there_is
 from mlife.serving import views
 from mlife.serving.commands import LOCAL, annotate_deployment, create_deployment, roll_back
@@ -29,11 +29,9 @@ def command() -> None:
 
 
 @command.command("list")
-@query_argument
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500))
-@json_option
+@list_options("-version", "newest first")
 @with_home
-def list_(home: Home, query: str, limit: int, as_json: bool) -> None:
+def list_(home: Home, query: str, sort: str | None, limit: int, as_json: bool) -> None:
     """
     List the deployments that a query asks for, the newest first.
 
@@ -42,7 +40,7 @@ def list_(home: Home, query: str, limit: int, as_json: bool) -> None:
     mlife deployment list 'version>=2.0 model:mdl-3f9a2c41b7d0'
     """
     with reading(home) as read:
-        found = views.deployment_page(read, query, now=home.do.clock.now(), limit=limit).items
+        found = views.deployment_page(read, query, now=home.do.clock.now(), sort=sort, limit=limit).items
     rows = [asdict(d) for d in found] if as_json else [_row(d) for d in found]
     show(
         rows, as_json=as_json, empty="no deployment matches: `mlife deployment create --system … --model … --version …`"

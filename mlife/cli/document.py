@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlife.cli.terminal import json_option, print_json, progress, query_argument, show, with_home
+from mlife.cli.terminal import json_option, list_options, print_json, progress, show, with_home
 from mlife.core.errors import Invalid, NotFound, no_such, there_is
 
 if TYPE_CHECKING:
@@ -133,10 +133,7 @@ def export_document(home: Home, document_id: str, form: str | None, output: Path
 
 
 @command.command("list")
-@query_argument
-@click.option("--sort", help="Fields, - for descending: -rows,name.")
-@click.option("--limit", default=50, type=click.IntRange(1, 500))
-@json_option
+@list_options("-rows,name", "newest first")
 @with_home
 def list_documents(home: Home, query: str, sort: str | None, limit: int, as_json: bool) -> None:
     """

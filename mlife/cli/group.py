@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlife.cli.terminal import json_option, print_json, query_argument, show, with_home
+from mlife.cli.terminal import json_option, list_options, print_json, show, with_home
 from mlife.core.errors import there_is
 
 if TYPE_CHECKING:
@@ -21,10 +21,7 @@ def command() -> None:
 
 
 @command.command("list")
-@query_argument
-@click.option("--sort", help="Fields, - for descending: -rows,name.")
-@click.option("--limit", default=50, type=click.IntRange(1, 500))
-@json_option
+@list_options("-rows,name", "newest first")
 @with_home
 def list_groups(home: Home, query: str, sort: str | None, limit: int, as_json: bool) -> None:
     """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlife.cli.task import reading
-from mlife.cli.terminal import json_option, print_json, query_argument, show, with_home
+from mlife.cli.terminal import json_option, list_options, print_json, show, with_home
 from mlife.core.errors import Invalid, Refusal, there_is
 from mlife.core.handler import acting, handlers
 from mlife.data.intake.files import FileIntake
@@ -31,10 +31,7 @@ def command() -> None:
 
 
 @command.command("list")
-@query_argument
-@click.option("--sort", help="Fields to sort by, e.g. -fixed,name (default: newest first).")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500))
-@json_option
+@list_options("-fixed,name", "newest first")
 @with_home
 def list_(home: Home, query: str, sort: str | None, limit: int, as_json: bool) -> None:
     """

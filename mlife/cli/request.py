@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlife.cli.terminal import json_option, print_json, query_argument, show, with_home
+from mlife.cli.terminal import json_option, list_options, print_json, show, with_home
 
 if TYPE_CHECKING:
     from mlife.runtime import Home
@@ -71,11 +71,9 @@ def _class_and_rows(said: str) -> tuple[str, int]:
 
 
 @command.command("list")
-@query_argument
-@click.option("--limit", default=50, type=click.IntRange(1, 500))
-@json_option
+@list_options("-requested", "newest first")
 @with_home
-def list_requests(home: Home, query: str, limit: int, as_json: bool) -> None:
+def list_requests(home: Home, query: str, sort: str | None, limit: int, as_json: bool) -> None:
     """
     List requests with their progress.
 
@@ -86,7 +84,7 @@ def list_requests(home: Home, query: str, limit: int, as_json: bool) -> None:
 
     home.see(home.ports.store.head())
     with home.ports.views.read() as read:
-        found = views.request_page(read, query, now=home.do.clock.now(), limit=limit)
+        found = views.request_page(read, query, now=home.do.clock.now(), sort=sort, limit=limit)
     rows = [{**asdict(r), "useful": r.useful, "still_wanted": dict(r.still_wanted)} for r in found.items]
     show(
         rows,

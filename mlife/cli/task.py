@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from mlife.cli.terminal import json_option, print_json, query_argument, show, with_home
+from mlife.cli.terminal import json_option, list_options, print_json, show, with_home
 from mlife.core.errors import there_is
 from mlife.training import commands, views
 from mlife.training.live import LOG, live, log_since
@@ -55,10 +55,7 @@ def the_task(home: Home, task_id: str) -> views.TaskView:
 
 
 @command.command("list")
-@query_argument
-@click.option("--sort", help="Fields to sort by, e.g. -seconds,name (default: what changed last).")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500))
-@json_option
+@list_options("-seconds,name", "what changed last")
 @with_home
 def list_(home: Home, query: str, sort: str | None, limit: int, as_json: bool) -> None:
     """

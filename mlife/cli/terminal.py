@@ -51,6 +51,28 @@ query_argument = click.argument("query", nargs=-1, callback=lambda _ctx, _option
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 
 
+def list_options(sort: str, default: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """
+    What every list command takes: a query, `--sort`, `--limit`, `--json`. A decorator.
+
+    Args:
+        sort: an example of fields to sort by. default: the order without it, in words.
+    """
+    options = (
+        query_argument,
+        click.option("--sort", help=f"Fields to sort by, - for descending: {sort} (default: {default})."),
+        click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500)),
+        json_option,
+    )
+
+    def add(run: Callable[P, R]) -> Callable[P, R]:
+        for option in reversed(options):
+            run = option(run)
+        return run
+
+    return add
+
+
 def user() -> str:
     """Who is at the terminal: `MLIFE_ACTOR`, else the login name."""
     try:
