@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlife.badcases.events import BadcasePinned
+from mlife.badcases.events import BadcasePinned, CauseRemedyChosen
+from mlife.badcases.views.turns import cause, iterations
+from mlife.core.errors import there_is
 from mlife.core.events import Recorded
 from mlife.core.handler import Do, handler
-from mlife.data.commands import append_test_rows
+from mlife.data.commands import append_test_rows, request_collection
 from mlife.data.views import FileView, files_by_sha256
 
 SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/gif": ".gif", "image/bmp": ".bmp"}
@@ -52,3 +54,27 @@ def _plain(annotation: Any) -> Any:
     if isinstance(annotation, dict) and annotation.keys() == {"type", "label"} and annotation["type"] == "class":
         return annotation["label"]
     return annotation
+
+
+@handler("data.request_collection", on=CauseRemedyChosen)
+def ask_for_data(fact: Recorded[CauseRemedyChosen], do: Do) -> None:
+    """
+    A remedy that says what to collect, and how much, is a collection request.
+
+    Safe to repeat: a choice makes one request. It belongs to the youngest open iteration of the cause, if there is one.
+    """
+    e = fact.event
+    if e.remedy != "collect" or not e.wanted:
+        return
+    with do.read() as read:
+        about = there_is(cause(read, e.cause_id), "cause", e.cause_id)
+        turns = [i.iteration_id for i in iterations(read, only_open=True) if i.cause_id == e.cause_id]
+    do(
+        request_collection,
+        system=about.system,
+        function=about.function,
+        what=e.collect or about.title,
+        wanted=e.wanted,
+        cause_id=e.cause_id,
+        iteration_id=turns[0] if turns else None,
+    )

@@ -2,97 +2,32 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlife.cli import regrouping, reporting
 from mlife.cli.terminal import json_option, print_json, show, with_home
 from mlife.core.errors import there_is
 
 if TYPE_CHECKING:
-    from mlife.badcases.intake.taking import Answer
     from mlife.core.command import Done
     from mlife.runtime import Home
 
-PIECE = 1 << 18
 COLUMNS = (
     *("badcase_id", "title", "status", "reports", "pictures", "clients", "rate"),
     *("first_version", "last_version", "priority", "owner"),
 )
-SOURCE = click.File("rb")
 
 
 @click.group("badcase")
 def command() -> None:
-    """Badcases: report failures, list and show them, triage, mute, reject, pin."""
+    """Badcases: report failures, list and show them, triage, mute, reject, pin, merge, split."""
 
 
-@command.command("report")
-@click.argument("file", type=SOURCE)
-@click.option("--ids", is_flag=True, help="Name the ids of each report taken.")
-@json_option
-@with_home
-def report(home: Home, file: IO[bytes], ids: bool, as_json: bool) -> None:
-    """
-    Take reports in: NDJSON, a JSON array, or CloudEvents; `-` is standard input.
-
-    Each is judged by itself, and sending twice changes nothing. Exit status 1 if any was refused. A line needs at
-    least system, function, version, observed_at, data and prediction; docs/reports.md has all fields.
-
-    \b
-    mlife badcase report failures.ndjson
-
-    \b
-    A line, broken here to be read:
-    {"system": "dms", "function": "emotion", "version": "2.3.0", "observed_at": "2026-11-24T03:00:00Z",
-     "data": [{"uri": "s3://cam/8841.jpg"}], "prediction": {"type": "class", "label": "happy"},
-     "truth": {"type": "class", "label": "sad"}}
-    """
-    _receive(home, file, traffic=False, ids=ids, as_json=as_json)
-
-
-@command.command("traffic")
-@click.argument("file", type=SOURCE)
-@json_option
-@with_home
-def traffic(home: Home, file: IO[bytes], as_json: bool) -> None:
-    """
-    Take traffic counts in: how many requests were answered, right or wrong. Rates and bakes need them.
-
-    \b
-    echo '{"system": "dms", "function": "emotion", "version": "2.3.0", "from": "2026-11-24T03:00:00Z",
-           "to": "2026-11-24T04:00:00Z", "count": 5000}' | mlife badcase traffic -
-    """
-    _receive(home, file, traffic=True, ids=False, as_json=as_json)
-
-
-def _receive(home: Home, file: IO[bytes], *, traffic: bool, ids: bool, as_json: bool) -> None:
-    from mlife.badcases.intake.taking import Intake
-
-    sending = Intake(home.ports.store, home.sealer, home.do.clock).sending(ids=ids, traffic=traffic)
-    while some := file.read(PIECE):
-        sending.feed(some)
-    answer = sending.finish()
-    home.see(answer.position)
-    if as_json:
-        print_json(answer.as_json())
-    else:
-        _tell(answer)
-    if answer.refused:
-        sys.exit(1)
-
-
-def _tell(answer: Answer) -> None:
-    refused = len(answer.refused) + answer.refused_more
-    click.echo(f"{answer.accepted} new, {answer.known} known, {refused} refused")
-    for one in answer.ids or ():
-        click.echo("  " + "  ".join(f"{k} {v}" for k, v in one.items()))
-    for refusal in sorted(answer.refused, key=lambda r: r.line)[:50]:
-        click.echo(f"  {refusal}", err=True)
-    if refused > 50:
-        click.echo(f"  … and {refused - 50} more", err=True)
+for one in (*reporting.COMMANDS, *regrouping.COMMANDS):
+    command.add_command(one)
 
 
 @command.command("list")
@@ -138,17 +73,20 @@ def show_(home: Home, badcase_id: str, as_json: bool) -> None:
     """
     from mlife.badcases.fingerprint import explain
     from mlife.badcases.views import details
+    from mlife.badcases.views import priority as priorities
 
     b = _existing(home, badcase_id)
     why = explain(b.fingerprint, b.fingerprint_version)
     with home.ports.views.read() as read:
         verdicts = details.verdicts(read, badcase_id)
         versions = details.version_counts(read, badcase_id)
+        because = there_is(priorities.why(read, badcase_id), "badcase", badcase_id)
     if as_json:
         print_json(
             {
                 **asdict(b),
                 "why": asdict(why),
+                "why_priority": asdict(because),
                 "verdicts": [asdict(v) for v in verdicts],
                 "versions": [{**asdict(v), "word": v.word} for v in versions],
             }
@@ -160,6 +98,8 @@ def show_(home: Home, badcase_id: str, as_json: bool) -> None:
     click.echo(why.sentence)
     if b.said:
         click.echo(b.said)
+    terms = "; ".join(f"{t.term} {t.points:.1f} of {t.most} ({t.sentence})" for t in because.terms)
+    click.echo(f"priority {because.computed:.1f} by the formula: {terms}")
     show(
         [
             {"version": v.version, "models": ", ".join(v.model_ids), "against": v.word, "reports": v.reports}
@@ -174,11 +114,13 @@ def show_(home: Home, badcase_id: str, as_json: bool) -> None:
 
 
 def _existing(home: Home, badcase_id: str) -> Any:
-    from mlife.badcases.views import lists
+    from mlife.badcases.views import grouping, lists
 
     home.see(home.ports.store.head())
     with home.ports.views.read() as read:
-        return there_is(lists.badcase(read, badcase_id), "badcase", badcase_id)
+        found = there_is(lists.badcase(read, badcase_id), "badcase", badcase_id)
+        grouping.must_be_counted_here(read, badcase_id)
+        return found
 
 
 def _done(home: Home, done: Done, words: str, *, as_json: bool, **ids: Any) -> None:
@@ -358,3 +300,58 @@ def pin(home: Home, badcase_id: str, must_pass: bool, most: int, as_json: bool) 
     pinned = len(getattr(done.events[0], "rows", ())) if done.events else 0
     words = f"{pinned} files of {badcase_id} are testing rows of {document_id}"
     _done(home, done, words, as_json=as_json, badcase_id=badcase_id, pinned=pinned, document_id=document_id)
+
+
+@command.command("undo")
+@click.argument("badcase_id")
+@click.option("--version", type=click.IntRange(1), help="Of the event in the badcase's stream. Default: the last.")
+@json_option
+@with_home
+def undo(home: Home, badcase_id: str, version: int | None, as_json: bool) -> None:
+    """
+    Take back what somebody did: triage, assign, prioritise, mute, unmute, reject or reopen.
+
+    Refused if what it set has changed since.
+
+    \b
+    mlife badcase undo bc-3dc1050e9f4b
+    """
+    from mlife.badcases import commands
+
+    _existing(home, badcase_id)
+    done = home.do(commands.take_back, badcase_id=badcase_id, version=version)
+    what = getattr(done.events[0], "what", "")
+    _done(home, done, f"{badcase_id}: {what} is taken back", as_json=as_json, badcase_id=badcase_id, what=what)
+
+
+@command.command("comment")
+@click.argument("badcase_id")
+@click.argument("text", default="")
+@click.option("--edit", metavar="COMMENT_ID", help="Change this comment to TEXT.")
+@click.option("--delete", metavar="COMMENT_ID", help="Delete this comment.")
+@json_option
+@with_home
+def comment(home: Home, badcase_id: str, text: str, edit: str | None, delete: str | None, as_json: bool) -> None:
+    """
+    Say something about a badcase; without TEXT, show what was said. The log keeps what a comment said before.
+
+    \b
+    mlife badcase comment bc-3dc1050e9f4b "seen with wet lenses only"
+    """
+    from mlife.badcases import commands
+    from mlife.badcases.views.comments import comments_on
+
+    b = _existing(home, badcase_id)
+    if edit is None and delete is None and not text:
+        with home.ports.views.read() as read:
+            rows = [home.sealer.open(asdict(c)) for c in comments_on(read, badcase_id)]
+        show(rows, as_json=as_json, columns=("comment_id", "text", "by", "at"), empty="nobody has said anything")
+        return
+    if delete is not None:
+        done = home.do(commands.delete_comment, badcase_id=badcase_id, comment_id=delete)
+    elif edit is not None:
+        done = home.do(commands.edit_comment, badcase_id=badcase_id, system=b.system, comment_id=edit, text=text)
+    else:
+        done = home.do(commands.write_comment, badcase_id=badcase_id, system=b.system, text=text)
+    comment_id = delete or edit or getattr(done.events[0], "comment_id", None)
+    _done(home, done, f"{comment_id} stands", as_json=as_json, badcase_id=badcase_id, comment_id=comment_id)

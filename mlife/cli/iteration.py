@@ -23,6 +23,7 @@ def command() -> None:
 @command.command("open")
 @click.argument("title")
 @click.option("--query", "-q", default="", help="The badcases to aim at, e.g. 'cause:cau-… open:yes'.")
+@click.option("--view", "view_id", help="A saved view of badcases: what it finds now.")
 @click.option("--badcase", "badcases", multiple=True, help="A badcase; may be given again.")
 @click.option("--alarm", "alarm_id", help="The alarm that it answers.")
 @click.option("--cause", "cause_id", help="The cause that it is about.")
@@ -32,6 +33,7 @@ def open_(
     home: Home,
     title: str,
     query: str,
+    view_id: str | None,
     badcases: tuple[str, ...],
     alarm_id: str | None,
     cause_id: str | None,
@@ -40,12 +42,16 @@ def open_(
     """
     Open an iteration that aims at badcases of one function.
 
+    What a query or a view finds is frozen as a list; `mlife iteration show` says what has joined and left since.
+
     \b
     mlife iteration open "half-worn masks" --query 'function:emotion status:triaged'
     """
     from mlife.badcases import commands
     from mlife.badcases.events import IterationOpened
 
+    if view_id is not None:
+        query = _query_of(home, view_id)
     system, function, ids = chosen(home, query, badcases)
     done = home.do(
         commands.open_iteration,
@@ -55,6 +61,9 @@ def open_(
         badcase_ids=ids,
         alarm_id=alarm_id,
         cause_id=cause_id,
+        query="" if badcases else query,
+        view_id=view_id,
+        frozen_at=home.ports.store.head() if query and not badcases else None,
     )
     home.see(done.position)
     iteration_id = done.first(IterationOpened).iteration_id
@@ -89,6 +98,16 @@ def close(home: Home, iteration_id: str, outcome: Any, deployment_id: str | None
         print_json({"position": done.position, "iteration_id": iteration_id, "changed": bool(done.events)})
     else:
         click.echo(f"{iteration_id} has ended: {outcome}")
+
+
+def _query_of(home: Home, view_id: str) -> str:
+    from mlife.badcases.views.saved import badcases_of_view, saved_view
+
+    home.see(home.ports.store.head())
+    with home.ports.views.read() as read:
+        view = there_is(saved_view(read, view_id), "view", view_id)
+        badcases_of_view(read, view_id, now=home.do.clock.now())  # refuses a view of anything else
+    return view.query
 
 
 @command.command("list")
@@ -128,10 +147,16 @@ def show_(home: Home, iteration_id: str, as_json: bool) -> None:
     with home.ports.views.read() as read:
         found = there_is(turns.iteration(read, iteration_id), "iteration", iteration_id)
         story = turns.story(read, iteration_id)
+        changed = turns.changes_of(read, found, now=home.do.clock.now())
+    joined, left = ([b.badcase_id for b in some] for some in (changed.joined, changed.left))
     if as_json:
-        print_json({**asdict(found), "story": [asdict(f) for f in story]})
+        print_json({**asdict(found), "story": [asdict(f) for f in story], "joined": joined, "left": left})
         return
     counts = ", ".join(f"{n} {status}" for status, n in found.by_status.items())
     click.echo(f"{found.title}: {found.badcases} badcases with {found.reports} reports ({counts})")
+    if found.query:
+        click.echo(
+            f"frozen from {found.query} at position {found.frozen_at}: {len(joined)} joined and {len(left)} left"
+        )
     for fact in story:
         click.echo(f"{fact.position:>8}  {fact.happened_at:%Y-%m-%d %H:%M}  {fact.word}: {fact.sentence}")

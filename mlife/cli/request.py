@@ -51,7 +51,7 @@ def open_request(
         system=system,
         function=function,
         what=what,
-        wanted=dict(_class_and_rows(w) for w in wanted),
+        wanted=dict(class_and_rows(w) for w in wanted),
         cause_id=cause_id,
         iteration_id=iteration_id,
     )
@@ -63,7 +63,8 @@ def open_request(
         click.echo(f"{made.request_id}: {sum(made.wanted.values()):,} rows are asked for")
 
 
-def _class_and_rows(said: str) -> tuple[str, int]:
+def class_and_rows(said: str) -> tuple[str, int]:
+    """`happy=200` as a class and how many rows of it."""
     label, mark, count = said.rpartition("=")
     if not mark or not count.isdecimal():
         raise click.BadParameter(f"{said!r}: write it like happy=200", param_hint="--wanted")

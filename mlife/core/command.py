@@ -70,6 +70,15 @@ class State:
 S = TypeVar("S", bound=State)
 
 
+def folded(state: type[S], id: str, stream: Iterable[Recorded[Event]]) -> S:
+    """The state of *id* after the events of its *stream*; while one is applied, `version` is the one before it."""
+    made = state(id)
+    for recorded in stream:
+        made.apply(recorded.event)
+        made.version = recorded.version
+    return made
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """
@@ -115,11 +124,8 @@ class Given:
         """The state of stream `<category>/<id>`; its version is checked by the append."""
         known = self._states.get((state, id))
         if known is None:
-            known = state(id)
             stream = f"{state.category}/{id}"
-            for recorded in self._read(stream):
-                known.apply(recorded.event)
-                known.version = recorded.version
+            known = folded(state, id, self._read(stream))
             self.versions[stream] = known.version
             self._states[state, id] = known
         return known  # type: ignore[return-value]

@@ -70,3 +70,21 @@ def listed(value: Any) -> list[str]:
     if wrong:
         raise Invalid(f"{shortened(wrong[0])} is no id and no number", remedy="give a list of them, such as [1, 2]")
     return [str(v) for v in values]
+
+
+def counted(value: str) -> dict[str, int]:
+    """
+    Labels with counts in words, `9=40, 4=40`, as a mapping.
+
+    Raises:
+        Invalid: it can't be read.
+    """
+    counts: dict[str, int] = {}
+    for part in value.replace("\n", ",").split(","):
+        label, mark, count = part.strip().rpartition("=")
+        if not part.strip():
+            continue
+        if not mark or not count.strip().isdecimal():
+            raise Invalid(f"{part.strip()!r} is no class with a count", remedy="write 9=40, 4=40")
+        counts[label.strip()] = int(count)
+    return counts

@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
+from mlife.projections.badcases.causes import CAUSES
+from mlife.projections.badcases.comments import COMMENTS
 from mlife.projections.badcases.declared import badcases
+from mlife.projections.badcases.homes import say
 from mlife.projections.badcases.priority import weigh
 from mlife.projections.badcases.standing import restate
 from mlife.projections.badcases.story import line_of
@@ -18,8 +21,6 @@ from mlife.projections.badcases.turns import TURNS, Fold, Touched, targets_of
 from sqlalchemy import select, update
 
 from mlife.badcases.events import (
-    AlarmAcknowledged,
-    AlarmRaised,
     BadcaseAssigned,
     BadcaseClosed,
     BadcaseMuted,
@@ -28,11 +29,9 @@ from mlife.badcases.events import (
     BadcaseRegressed,
     BadcaseRejected,
     BadcaseReopened,
+    BadcaseTakenBack,
     BadcaseTriaged,
     BadcaseUnmuted,
-    CauseExtended,
-    CauseNamed,
-    CauseRemedyChosen,
     IterationClosed,
     IterationOpened,
 )
@@ -69,11 +68,9 @@ from mlife.training.events import ModelTrained, TaskDrafted, TaskFailed, TaskFin
     BadcasePinned,
     BadcaseClosed,
     BadcaseRegressed,
-    CauseNamed,
-    CauseExtended,
-    CauseRemedyChosen,
-    AlarmRaised,
-    AlarmAcknowledged,
+    BadcaseTakenBack,
+    *COMMENTS,
+    *CAUSES,
     IterationOpened,
     IterationClosed,
     ModelAdded,
@@ -94,17 +91,22 @@ from mlife.training.events import ModelTrained, TaskDrafted, TaskFailed, TaskFin
 )
 def follow(run: Sequence[Recorded[Event]], tx: Tx) -> None:
     """Everything but the floods."""
-    touched: Touched = set()
+    pending: dict[str, Recorded[Event]] = {}
     told: list[dict[str, Any]] = []
     for recorded in run:
         fold = _FOLDS.get(type(recorded.event))
         if fold is not None:
+            if pending and (type(recorded.event) in _WORLD or getattr(recorded.event, "badcase_id", None) in pending):
+                restate(tx, pending, pending)  # as each was after its own event, however runs are cut
+                pending = {}
+            touched: Touched = set()
             fold(recorded, tx, touched)
+            pending |= dict.fromkeys(touched, recorded)
         line = line_of(recorded)
         if line is not None:
             told.append(line)
     tx.insert_missing(iteration_facts, told)
-    restate(tx, touched)
+    restate(tx, pending, pending)
 
 
 def _change(tx: Tx, touched: Touched, badcase_id: str, **columns: Any) -> None:
@@ -144,10 +146,27 @@ def _reopened(r: Recorded[BadcaseReopened], tx: Tx, touched: Touched) -> None:
     _change(tx, touched, r.event.badcase_id, rejected=None, closed_by=None, triaged=1)
 
 
+def _taken_back(r: Recorded[BadcaseTakenBack], tx: Tx, touched: Touched) -> None:
+    e = r.event
+    _change(
+        tx,
+        touched,
+        e.badcase_id,
+        triaged=int(e.triaged),
+        owner=e.owner,
+        priority_set=e.priority,
+        priority_reason=e.priority_reason,
+        muted_until=None if e.muted_until is None else to_micros(e.muted_until),
+        rejected=e.rejected,
+        closed_by=e.closed_by,
+    )
+    weigh(tx, badcase_rows.c.badcase_id == e.badcase_id)
+
+
 def _pinned(r: Recorded[BadcasePinned], tx: Tx, touched: Touched) -> None:
     e = r.event
-    touched.add(e.badcase_id)
-    tx.insert_missing(
+    touched |= say(
+        tx,
         badcase_pins,
         [
             {
@@ -213,7 +232,8 @@ def _judged(r: Recorded[ModelJudged], tx: Tx, touched: Touched) -> None:
     tx.update(
         badcase_models, [{"model_id": e.model_id, "passed": int(e.passed), "judged_sentence": "\n".join(e.sentences)}]
     )
-    tx.upsert(
+    touched |= say(
+        tx,
         badcase_verdicts,
         [
             {
@@ -232,8 +252,8 @@ def _judged(r: Recorded[ModelJudged], tx: Tx, touched: Touched) -> None:
             }
             for b in e.badcases
         ],
+        replace=True,
     )
-    touched.update(b["badcase_id"] for b in e.badcases)
 
 
 def _deployment_created(r: Recorded[DeploymentCreated], tx: Tx, touched: Touched) -> None:  # noqa: ARG001 - a fold
@@ -292,8 +312,24 @@ def _iteration_of(r: Recorded[Any]) -> str | None:
     return correlation if correlation and correlation.startswith("itr-") else None
 
 
+_WORLD = frozenset(
+    {
+        IterationOpened,
+        IterationClosed,
+        ModelAdded,
+        ModelTrained,
+        ModelJudged,
+        DeploymentCreated,
+        DeploymentActivated,
+        DeploymentFailed,
+    }
+)
+"""What the status of other badcases than those it names may depend on."""
+
 _FOLDS: dict[type[Event], Fold] = {
     **TURNS,
+    **CAUSES,
+    **COMMENTS,
     BadcaseTriaged: _triaged,
     BadcaseAssigned: _assigned,
     BadcasePrioritised: _prioritised,
@@ -301,6 +337,7 @@ _FOLDS: dict[type[Event], Fold] = {
     BadcaseUnmuted: _unmuted,
     BadcaseRejected: _rejected,
     BadcaseReopened: _reopened,
+    BadcaseTakenBack: _taken_back,
     BadcasePinned: _pinned,
     BadcaseClosed: _closed,
     BadcaseRegressed: _regressed,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from mlife.badcases.intake.taking import Answer, Intake
 from mlife.core.command import Given
 from mlife.core.events import Event
-from mlife.runtime import Home
+from mlife.runtime import Home, open_home, settings
 from tests.conftest import drain
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -123,3 +124,11 @@ def field(home: Home) -> Field:
 def clock() -> FixedClock:
     """A clock that stands still."""
     return FixedClock()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.cluster)])
+def either_home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home]:
+    """A home on SQLite, and one on PostgreSQL: a module whose `home` is this one runs on both."""
+    store = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
+    with open_home(settings(tmp_path / "home", config=tmp_path / "no.toml", store=store)) as home:
+        yield home

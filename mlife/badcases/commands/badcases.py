@@ -14,15 +14,18 @@ from mlife.badcases.events import (
     BadcasePrioritised,
     BadcaseRejected,
     BadcaseReopened,
+    BadcaseTakenBack,
     BadcaseTriaged,
     BadcaseUnmuted,
     ReportCorrected,
 )
-from mlife.badcases.fingerprint import VERSION, fingerprint
 from mlife.badcases.fingerprint import badcase_id as id_of
+from mlife.badcases.fingerprint import fingerprint, version_of
+from mlife.badcases.functions import function_id
 from mlife.badcases.intake.refusal import Unfit
 from mlife.badcases.intake.report import check_annotation
-from mlife.badcases.states import Badcase, Correction
+from mlife.badcases.places import Ruling
+from mlife.badcases.states import PEOPLES, Badcase, Correction
 from mlife.core.command import Given
 from mlife.core.errors import Invalid, Refused
 from mlife.core.events import Event
@@ -116,6 +119,25 @@ def reopen(given: Given, *, badcase_id: Name, reason: Words) -> list[Event]:
     return [BadcaseReopened(badcase_id=badcase_id, reason=reason, by=given.actor)]
 
 
+def take_back(given: Given, *, badcase_id: Name, version: Annotated[int, Field(ge=1)] | None = None) -> list[Event]:
+    """
+    Undo what a person did: triage, assign, prioritise, mute, unmute, reject, reopen.
+
+    Args:
+        version: of the event, in the badcase's stream; None: the last that can be taken back.
+
+    Raises:
+        Refused: nothing can be, or what it set has changed since.
+    """
+    badcase = given(Badcase, badcase_id)
+    action = badcase.actions.choose(version, badcase_id, lambda field: field.replace("_", " "))
+    after = {name: getattr(badcase, name) for name in PEOPLES} | action.before
+    restored = BadcaseTakenBack.model_validate(
+        {"badcase_id": badcase_id, "what": action.what, "version": action.version, "by": given.actor, **after}
+    )
+    return [restored]
+
+
 def pin(
     given: Given,
     *,
@@ -178,13 +200,15 @@ def correct_report(
     truth: dict[str, Any] | None,
     reason: Words,
     group_key: str | None = None,
+    position: int | None = None,
+    fields: dict[str, Any] | None = None,
 ) -> list[Event]:
     """
     Add, mend or dispute the truth of a report; it moves to the badcase where it then belongs.
 
     Args:
-        badcase_id: where the report was counted when it came; later corrections are known here.
-        prediction, system, function: of the report, as sent. group_key: its `key`.
+        badcase_id: what the report's event names; later corrections are known here. position: of that event.
+        prediction, system, function, fields: of the report, as sent. group_key: its `key`.
         truth: the truth from now on; None: disputed, unknown again.
     """
     correction = given(Correction, uid)
@@ -200,17 +224,20 @@ def correct_report(
     if correction.exists and correction.truth == truth:
         return []
     now_in = correction.badcase_id or badcase_id
-    named = {"system": system, "function": function, "key": group_key}
-    text = fingerprint({**named, "truth": truth, "prediction": prediction})
+    named = {"system": system, "function": function, "key": group_key, "fields": fields}
+    rule = given(Ruling, function_id(system, function)).rule
+    text = fingerprint({**named, "truth": truth, "prediction": prediction}, rule)
+    version = version_of(text)
     return [
         ReportCorrected(
             uid=uid,
             truth=truth,
             reason=reason,
             from_badcase_id=now_in,
-            badcase_id=id_of(text),
+            badcase_id=id_of(text, version),
             fingerprint=text,
-            fingerprint_version=VERSION,
+            fingerprint_version=version,
+            position=position,
             by=given.actor,
         )
     ]

@@ -78,6 +78,29 @@ class BadcaseReopened(Event):
     by: str | None = None
 
 
+@event("mlife.badcase.taken_back", stream="badcase/{badcase_id}", key="badcase_id")
+class BadcaseTakenBack(Event):
+    """
+    A person took an action back; what it changed is as it was before.
+
+    Fields:
+        what: the action. version: of its event, in the badcase's stream.
+        triaged, owner, priority, priority_reason, muted_until, rejected, closed_by: as they are from now on.
+    """
+
+    badcase_id: str
+    what: Literal["triaged", "assigned", "prioritised", "muted", "unmuted", "rejected", "reopened"]
+    version: int = Field(ge=1)
+    triaged: bool
+    owner: str | None = None
+    priority: float | None = Field(default=None, ge=0, le=100)
+    priority_reason: str = ""
+    muted_until: datetime | None = None
+    rejected: str | None = None
+    closed_by: str | None = None
+    by: str | None = None
+
+
 @event("mlife.badcase.pinned", stream="badcase/{badcase_id}", key="badcase_id")
 class BadcasePinned(Event):
     """

@@ -9,7 +9,13 @@ from mlife.core.events import Event, event
 
 @event("mlife.iteration.opened", stream="iteration/{iteration_id}", key="iteration_id")
 class IterationOpened(Event):
-    """One turn of the loop begins: these badcases are its target."""
+    """
+    One turn of the loop begins: these badcases are its target.
+
+    Fields:
+        query: what found them, if they were not chosen one by one. view_id: the saved view that it is of.
+        frozen_at: position at which it was asked.
+    """
 
     iteration_id: str
     system: str
@@ -19,6 +25,9 @@ class IterationOpened(Event):
     alarm_id: str | None = None
     cause_id: str | None = None
     by: str | None = None
+    query: str = ""
+    view_id: str | None = None
+    frozen_at: int | None = None
 
 
 @event("mlife.iteration.closed", stream="iteration/{iteration_id}", key="iteration_id")

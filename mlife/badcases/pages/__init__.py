@@ -5,10 +5,26 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 
 from mlife.badcases.pages.acting import router as acting
+from mlife.badcases.pages.advanced import router as advanced
+from mlife.badcases.pages.alarms import router as alarms_and_rules
+from mlife.badcases.pages.annotating import router as annotating
 from mlife.badcases.pages.box import box
+from mlife.badcases.pages.bulk import router as bulk
+from mlife.badcases.pages.causes import router as causes
+from mlife.badcases.pages.comments import router as comments
 from mlife.badcases.pages.detail import router as detail
+from mlife.badcases.pages.export import router as export
+from mlife.badcases.pages.functions import router as functions
+from mlife.badcases.pages.grouping import router as grouping
+from mlife.badcases.pages.importing import router as importing
 from mlife.badcases.pages.listing import router as listing
+from mlife.badcases.pages.media import router as media
+from mlife.badcases.pages.needs import router as needs
 from mlife.badcases.pages.receiving import router as receiving
+from mlife.badcases.pages.reporting import router as reporting
+from mlife.badcases.pages.ruling import router as ruling
+from mlife.badcases.pages.saved import router as saved
+from mlife.badcases.pages.statistics import router as statistics
 from mlife.badcases.pages.turns import router as turns
 from mlife.badcases.views.counts import alarms_waiting, needing_me, open_iterations
 from mlife.ui import iteration_box, rail, templates_from
@@ -33,9 +49,10 @@ def _iterations(request: Request) -> int | None:
         return open_iterations(read) or None
 
 
-rail("Badcases", "/badcases", order=10, count=_needing)
+rail("Badcases", "/badcases", order=10, count=_needing, opens="/badcases/needs")
 rail("Causes", "/causes", order=12)
 rail("Alarms", "/alarms", order=14, count=_alarms)
+rail("Functions", "/functions", order=18)
 rail("Iterations", "/iterations", order=16, count=_iterations)
 
 
@@ -59,5 +76,27 @@ def what_waits(request: Request) -> list[Waiting]:
 
 
 router = APIRouter()
-for part in (receiving, acting, listing, turns, detail):  # the pages of fixed names before that of one badcase
+for part in (
+    media,
+    annotating,
+    receiving,
+    reporting,
+    importing,
+    functions,
+    grouping,
+    ruling,
+    comments,
+    causes,
+    needs,
+    bulk,
+    saved,
+    export,
+    advanced,
+    statistics,
+    acting,
+    listing,
+    turns,
+    alarms_and_rules,
+    detail,
+):  # the pages of fixed names before that of one badcase
     router.include_router(part)

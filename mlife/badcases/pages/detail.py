@@ -11,16 +11,26 @@ from starlette.responses import Response
 from mlife.badcases.events import BadcaseReported
 from mlife.badcases.fingerprint import explain
 from mlife.badcases.intake.report import report_adapter
+from mlife.badcases.pages.grouping import led_home, was_elsewhere, way_of, why_of
+from mlife.badcases.pages.media import digests_of, linked_files, truth_today
 from mlife.badcases.pages.shown import in_words, picture_of, the_badcase
+from mlife.badcases.pages.timeline import timeline_of
 from mlife.badcases.standing import OPEN
+from mlife.badcases.states import Badcase
 from mlife.badcases.testdata import pinnable_rows
-from mlife.badcases.views import details, lists, statistics, turns
+from mlife.badcases.views import details, lists, priority, standing, statistics, turns
+from mlife.badcases.views.comments import comments_on
+from mlife.badcases.views.media import copies_of, links_of_report, unreadable
 from mlife.badcases.views.rows import BadcaseView, VerdictView, VersionCount
+from mlife.badcases.views.standing import Shipped
+from mlife.badcases.views.timeline import milestones
+from mlife.core.command import folded
 from mlife.core.errors import NotFound
 from mlife.core.events import Recorded
 from mlife.ui import Interval, answer, comparison, page
 from mlife.ui.charts import Comparison
 from mlife.ui.doing import Doing, Hands
+from mlife.ui.pages import wants_json
 from mlife.ui.timeline import history_of
 
 router = APIRouter(tags=["badcases"])
@@ -37,8 +47,22 @@ def show_report(request: Request, hands: Hands, position: int) -> Response:
     with hands.read() as read:
         place = details.report_by_position(read, position)
         badcase = lists.badcase(read, place.badcase_id if place else event.badcase_id)
-    told = hands.open(event.model_dump(mode="json"))
-    data = {"report": told, "position": position, "recorded_at": recorded.time, "now_in": place and place.badcase_id}
+        way = way_of(hands, read, event.uid, position)
+        links = links_of_report(read, position)
+        told = hands.open(event.model_dump(mode="json"))
+        copies = [copy for digest in digests_of(told, links) for copy in copies_of(read, digest)]
+        pinned = {p.sha256 for p in details.pins(read, [badcase.badcase_id])} if badcase else set()
+    truth = truth_today(hands, told)
+    data = {
+        "report": told,
+        "truth": truth,
+        "links": [asdict(link) for link in links.values()],
+        "copies": [{**asdict(copy), "pinned": copy.sha256 in pinned} for copy in copies],
+        "position": position,
+        "recorded_at": recorded.time,
+        "now_in": place and place.badcase_id,
+        "way": way,
+    }
     return answer(
         request,
         "badcases/report.html",
@@ -48,6 +72,7 @@ def show_report(request: Request, hands: Hands, position: int) -> Response:
         why=explain(event.fingerprint, event.fingerprint_version),
         corrections=history_of(hands, f"correction/{event.uid}", say=in_words),
         picture=picture_of(hands),
+        files=[] if wants_json(request) else linked_files(request, hands, told, truth, links),
     )
 
 
@@ -66,9 +91,13 @@ def the_report(hands: Doing, position: int) -> Recorded[BadcaseReported]:
 
 @page(router, "/badcases/{badcase_id}")
 def show_badcase(request: Request, hands: Hands, badcase_id: str) -> Response:
-    """One badcase with its reports, verdicts, versions, pins and history."""
+    """One badcase with its reports, verdicts, versions, pins and history; a merged one leads to where it is counted."""
+    if (elsewhere := led_home(request, hands, badcase_id)) is not None:
+        return elsewhere
     with hands.read() as read:
         badcase = the_badcase(read, badcase_id)
+        grouped = why_of(read, badcase_id)
+        was = was_elsewhere(read, badcase_id, request.query_params.get("was", ""))
         reports = lists.reports_of(read, badcase_id, limit=SHOWN_REPORTS)
         verdicts = details.verdicts(read, badcase_id)
         versions = details.version_counts(read, badcase_id)
@@ -76,16 +105,31 @@ def show_badcase(request: Request, hands: Hands, badcase_id: str) -> Response:
         causes = turns.causes(read, system=badcase.system, function=badcase.function)
         to_pin = len(pinnable_rows(hands.ports.store, read, badcase_id))
         weeks = statistics.weeks_of(read, badcase_id)
+        failed, failed_count = unreadable(read, badcase_id)
+        because = priority.why(read, badcase_id)
+        fix = standing.shipped(read, badcase_id)
+        befell = milestones(read, badcase_id)
+        comments = [hands.open(asdict(c)) for c in comments_on(read, badcase_id)]
         position = read.position
     why = explain(badcase.fingerprint, badcase.fingerprint_version)
     stream = hands.ports.store.read_stream(f"badcase/{badcase_id}")
+    possible = folded(Badcase, badcase_id, stream).actions.possible()
+    timeline = timeline_of(hands, badcase, befell, possible)
     data = {
         "badcase": asdict(badcase),
-        "why": asdict(why),
+        "why": asdict(why) | grouped,
+        "was": was,
         "verdicts": [asdict(v) for v in verdicts],
         "versions": [{**asdict(v), "word": v.word} for v in versions],
         "pins": [asdict(p) for p in pins],
         "reports": [hands.open(asdict(r)) for r in reports],
+        "priority": asdict(because) if because else None,
+        "shipped": None if fix is None else {**asdict(fix), "share": fix.share, "sentence": fix.sentence},
+        "comments": comments,
+        "can_be_taken_back": possible,
+        "unreadable": [asdict(link) for link in failed],
+        "unreadable_count": failed_count,
+        "timeline": timeline,
         "stream_version": len(stream),
         "position": position,
     }
@@ -95,21 +139,24 @@ def show_badcase(request: Request, hands: Hands, badcase_id: str) -> Response:
         data,
         b=badcase,
         because=why,
-        life=life_of(badcase, verdicts),
-        next_step=next_of(badcase, verdicts, versions, to_pin),
+        grouped=grouped["parts"],
+        moved=grouped["moved"],
+        life=life_of(badcase, verdicts, fix),
+        next_step=next_of(badcase, verdicts, versions, to_pin, fix),
         verdict_chart=verdict_chart(verdicts),
         version_rows=versions,
         pinned=pins,
         to_pin=to_pin,
         causes=[c for c in causes if c.cause_id not in {known for known, _ in badcase.causes}],
-        history=history_of(hands, f"badcase/{badcase_id}", say=in_words),
+        history=timeline,
+        priority_because=because,
         weeks=weeks,
         truth_shown=badcase.truth,
         picture=picture_of(hands),
     )
 
 
-def life_of(b: BadcaseView, verdicts: list[VerdictView]) -> list[dict[str, Any]]:
+def life_of(b: BadcaseView, verdicts: list[VerdictView], fix: Shipped | None = None) -> list[dict[str, Any]]:
     """The strip: what is done, where it stands, what is ahead."""
     words = ["new", "triaged", "fix planned", "fix claimed", "verified", "shipped", "closed"]
     if b.status in ("muted", "rejected"):
@@ -124,6 +171,9 @@ def life_of(b: BadcaseView, verdicts: list[VerdictView]) -> list[dict[str, Any]]
     if b.status in ("fix planned", "fix claimed") and b.iterations:
         iteration_id, title = b.iterations[-1]
         stages[at] |= {"note": title, "href": f"/iterations/{iteration_id}"}
+    if fix is not None and at >= words.index("shipped"):
+        note = "no traffic counted since" if fix.share is None else f"to {fix.share:.0%} of traffic"
+        stages[words.index("shipped")] |= {"note": note}
     if b.status == "closed" and b.closed_by:
         stages[at] |= {"note": f"by {b.closed_by}", "href": f"/models/{b.closed_by}", "state": "done"}
     return stages
@@ -133,7 +183,13 @@ def _stage(word: str, state: str, note: str = "") -> dict[str, Any]:
     return {"word": word, "state": state, "note": note, "href": None}
 
 
-def next_of(b: BadcaseView, verdicts: list[VerdictView], versions: list[VersionCount], to_pin: int) -> dict[str, Any]:
+def next_of(
+    b: BadcaseView,
+    verdicts: list[VerdictView],
+    versions: list[VersionCount],
+    to_pin: int,
+    fix: Shipped | None = None,
+) -> dict[str, Any]:
     """What to do next, in a sentence; and which of the forms is the first one."""
     unproven = next((v for v in verdicts if v.verdict == "unproven" and v.missing), None)
     unknown = sum(v.reports for v in versions if not v.model_ids)
@@ -142,7 +198,7 @@ def next_of(b: BadcaseView, verdicts: list[VerdictView], versions: list[VersionC
         said, first = _triaged(to_pin), "pin" if to_pin else "iteration"
     elif b.status == "regressed":
         said = b.said or said
-    notes = []
+    notes = [] if fix is None else [fix.sentence[:1].upper() + fix.sentence[1:] + "."]
     if unproven is not None and b.status in OPEN:
         notes.append(
             f"{unproven.model_id} is unproven on it: {unproven.missing} testing rows are missing, if all of them pass."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -180,7 +180,14 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class CauseView:
-    """A cause with its counts; `remedy` None: none chosen yet."""
+    """
+    A cause with its counts.
+
+    Args:
+        remedy: None: none chosen yet. collect, wanted, query: of the remedy; see `CauseRemedyChosen`.
+        ended: empty, `deleted` or `merged` (into `into_cause_id`).
+        needing_me: badcases that wait for a person's first look.
+    """
 
     cause_id: str
     system: str
@@ -194,11 +201,25 @@ class CauseView:
     badcases: int
     open_badcases: int
     reports: int
+    needing_me: int = 0
+    collect: str = ""
+    wanted: Mapping[str, int] = field(default_factory=dict)
+    query: str = ""
+    ended: str = ""
+    into_cause_id: str | None = None
+    position: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class AlarmView:
-    """An alarm; `acknowledged_at` None: nobody saw it yet."""
+    """
+    An alarm.
+
+    Args:
+        acknowledged_at: None: nobody saw it yet. ended_at, ended: when it was over, and the sentence of that.
+        rule_id, rule_version, kind: what raised it. bundle: what it is about, in the rule's own words.
+        basis: what `usual` and `value` are of: requests or days.
+    """
 
     alarm_id: str
     system: str
@@ -216,11 +237,34 @@ class AlarmView:
     acknowledged_at: datetime | None
     acknowledged_by: str | None
     note: str | None
+    rule_id: str
+    rule_version: int
+    kind: str
+    bundle: str
+    cause_id: str | None
+    basis: str | None
+    value: float | None
+    p_value: float | None
+    ended_at: datetime | None
+    ended: str | None
+
+    @property
+    def firing(self) -> bool:
+        """Is it still so, as far as anybody knows? News is over once it was seen."""
+        if self.kind == "new_badcase":
+            return self.acknowledged_at is None
+        return self.ended_at is None
 
 
 @dataclass(frozen=True, slots=True)
 class IterationView:
-    """One turn of the loop; `outcome` None: still open. `by_status`: its badcases by status."""
+    """
+    One turn of the loop.
+
+    Args:
+        outcome: None: still open. by_status: its badcases by status.
+        query: what found its target, frozen at position `frozen_at`; empty: they were chosen one by one.
+    """
 
     iteration_id: str
     system: str
@@ -237,6 +281,9 @@ class IterationView:
     badcases: int
     reports: int
     by_status: dict[str, int] = field(default_factory=dict)
+    query: str = ""
+    view_id: str | None = None
+    frozen_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,89 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Select, case, func, select
+from sqlalchemy import Select, func, select
 
-from mlife.badcases.standing import OPEN
-from mlife.badcases.views.rows import AlarmView, CauseView, Fact, IterationView
+from mlife.badcases.views import lists
+from mlife.badcases.views.causes import badcases_of_cause, cause, causes
+from mlife.badcases.views.rows import AlarmView, BadcaseView, Fact, IterationView
 from mlife.badcases.views.tables import (
     alarm_rows,
     badcase_rows,
-    cause_badcases,
-    cause_rows,
     iteration_badcases,
     iteration_facts,
     iteration_rows,
 )
 from mlife.core.projection import Reader
+from mlife.core.query import QueryError
 from mlife.core.tables import AnyRow
 
 b, a, i = badcase_rows.c, alarm_rows.c, iteration_rows.c
-cb, cr, ib = cause_badcases.c, cause_rows.c, iteration_badcases.c
+ib = iteration_badcases.c
 MOST = 200
-"""Rows of these lists: there are few causes, alarms and iterations, and the newest matter."""
-
-
-def causes(read: Reader, *, system: str | None = None, function: str | None = None) -> list[CauseView]:
-    """The newest causes, with how many badcases and reports they explain."""
-    asked = _causes()
-    if system is not None:
-        asked = asked.where(cr.system == system)
-    if function is not None:
-        asked = asked.where(cr.function == function)
-    return [_cause(row) for row in read.all(asked)]
-
-
-def cause(read: Reader, cause_id: str) -> CauseView | None:
-    """One cause; None if there is none."""
-    row = read.one(_causes().where(cr.cause_id == cause_id))
-    return None if row is None else _cause(row)
-
-
-def badcases_of_cause(read: Reader, cause_id: str) -> list[str]:
-    """The ids of its badcases."""
-    return [row[0] for row in read.all(select(cb.badcase_id).where(cb.cause_id == cause_id).order_by(cb.badcase_id))]
-
-
-def _causes() -> Select[Any]:
-    still_open = func.sum(case((b.status.in_(OPEN), 1), else_=0))
-    counts = (
-        select(
-            cb.cause_id,
-            func.count().label("how_many"),
-            still_open.label("still_open"),
-            func.sum(b.frequency).label("of_reports"),
-        )
-        .select_from(cause_badcases.join(badcase_rows, b.badcase_id == cb.badcase_id))
-        .group_by(cb.cause_id)
-        .subquery("counted")
-    )
-    return (
-        select(cause_rows, counts.c.how_many, counts.c.still_open, counts.c.of_reports)
-        .select_from(cause_rows.outerjoin(counts, counts.c.cause_id == cr.cause_id))
-        .order_by(cr.number.desc())
-        .limit(MOST)
-    )
-
-
-def _cause(row: AnyRow) -> CauseView:
-    return CauseView(
-        row.cause_id,
-        row.system,
-        row.function,
-        row.title,
-        row.explanation,
-        row.remedy,
-        row.remedy_note,
-        row.named_by,
-        row.named_at,
-        row.how_many or 0,
-        row.still_open or 0,
-        row.of_reports or 0,
-    )
+"""Rows of these lists: there are few alarms and iterations, and the newest matter."""
+__all__ = [
+    "alarm",
+    "alarm_view",
+    "alarms",
+    "alarms_about",
+    "badcases_of_cause",
+    "cause",
+    "causes",
+    "changes_of",
+    "due_mutes",
+    "iteration",
+    "iterations",
+    "story",
+    "targets",
+]
 
 
 def alarms(read: Reader, *, waiting: bool = False, limit: int = MOST) -> list[AlarmView]:
@@ -93,22 +50,23 @@ def alarms(read: Reader, *, waiting: bool = False, limit: int = MOST) -> list[Al
     asked = select(alarm_rows).order_by(a.number.desc()).limit(limit)
     if waiting:
         asked = asked.where(a.acknowledged_at.is_(None))
-    return [_alarm(row) for row in read.all(asked)]
+    return [alarm_view(row) for row in read.all(asked)]
 
 
 def alarm(read: Reader, alarm_id: str) -> AlarmView | None:
     """One alarm; None if there is none."""
     row = read.one(select(alarm_rows).where(a.alarm_id == alarm_id))
-    return None if row is None else _alarm(row)
+    return None if row is None else alarm_view(row)
 
 
 def alarms_about(read: Reader, system: str, function: str) -> list[AlarmView]:
     """Every alarm about a function, the newest first."""
     rows = read.all(select(alarm_rows).where(a.system == system, a.function == function).order_by(a.number.desc()))
-    return [_alarm(row) for row in rows]
+    return [alarm_view(row) for row in rows]
 
 
-def _alarm(row: AnyRow) -> AlarmView:
+def alarm_view(row: AnyRow) -> AlarmView:
+    """A row as an alarm."""
     return AlarmView(
         row.alarm_id,
         row.system,
@@ -126,6 +84,16 @@ def _alarm(row: AnyRow) -> AlarmView:
         row.acknowledged_at,
         row.acknowledged_by,
         row.note,
+        row.rule_id,
+        row.rule_version,
+        row.kind,
+        row.bundle,
+        row.cause_id,
+        row.basis,
+        row.value,
+        row.p_value,
+        row.ended_at,
+        row.ended,
     )
 
 
@@ -147,6 +115,27 @@ def targets(read: Reader, iteration_id: str) -> list[str]:
     """The ids of the badcases that an iteration aims at."""
     rows = read.all(select(ib.badcase_id).where(ib.iteration_id == iteration_id).order_by(ib.badcase_id))
     return [row[0] for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What the query of an iteration's target finds now and did not, and no longer finds; both empty if it has none."""
+
+    joined: Sequence[BadcaseView] = ()
+    left: Sequence[BadcaseView] = ()
+    problem: str = ""
+
+
+def changes_of(read: Reader, found: IterationView, *, now: datetime) -> Changes:
+    """What has joined and left the frozen target of an open iteration; *problem*: its query can't be asked any more."""
+    if not found.query or found.outcome is not None:
+        return Changes()
+    frozen = set(targets(read, found.iteration_id))
+    try:
+        today = set(lists.matching_ids(read, found.query, now=now, limit=20_000))
+    except QueryError as e:
+        return Changes(problem=str(e))
+    return Changes(lists.badcases_by_id(read, today - frozen), lists.badcases_by_id(read, frozen - today))
 
 
 def _iterations(read: Reader, rows: Sequence[AnyRow]) -> list[IterationView]:
@@ -179,6 +168,9 @@ def _iterations(read: Reader, rows: Sequence[AnyRow]) -> list[IterationView]:
             badcases=sum(counts.get(row.iteration_id, {}).values()),
             reports=reports.get(row.iteration_id, 0),
             by_status=counts.get(row.iteration_id, {}),
+            query=row.query,
+            view_id=row.view_id,
+            frozen_at=row.frozen_at,
         )
         for row in rows
     ]

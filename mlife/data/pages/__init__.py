@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fastapi import APIRouter, Request
 
-from mlife.data.pages import documents, files, groups, importing, links, requests, rows, uploads
+from mlife.data.pages import documents, editing, files, groups, importing, links, requests, rows, touching, uploads
 from mlife.data.views import open_requests
 from mlife.ui import look, rail, templates_from
 
@@ -26,5 +26,5 @@ rail("Groups", "/groups", order=22)
 rail("Requests", "/requests", order=24, count=_open_requests)
 
 router = APIRouter(tags=["data"])
-for part in (uploads, links, files, importing, rows, documents, groups, requests):
+for part in (uploads, links, files, editing, importing, rows, touching, documents, groups, requests):
     router.include_router(part.router)

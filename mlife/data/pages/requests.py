@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from mlife.core.command import Done
-from mlife.core.errors import Invalid, there_is
+from mlife.core.errors import there_is
 from mlife.core.projection import Reader
 from mlife.data import views
 from mlife.data.commands import close_request, request_collection
@@ -20,7 +20,7 @@ from mlife.data.views import RequestView
 from mlife.ui import answer, page, see
 from mlife.ui.doing import Doing, Hands
 from mlife.ui.lists import asked
-from mlife.ui.said import Said, is_form
+from mlife.ui.said import Said, counted, is_form
 
 router = APIRouter()
 
@@ -85,23 +85,8 @@ def _open(hands: Doing, said: Mapping[str, Any]) -> Done:
 
 
 def wanted_of(said: Any) -> dict[str, int]:
-    """
-    What is wanted, as a mapping or in words: `9=40, 4=40`.
-
-    Raises:
-        Invalid: it can't be read.
-    """
-    if not isinstance(said, str):
-        return said or {}
-    wanted: dict[str, int] = {}
-    for part in said.replace("\n", ",").split(","):
-        label, mark, count = part.strip().rpartition("=")
-        if not part.strip():
-            continue
-        if not mark or not count.strip().isdecimal():
-            raise Invalid(f"{part.strip()!r} is no class with a count", remedy="write 9=40, 4=40")
-        wanted[label.strip()] = int(count)
-    return wanted
+    """What is wanted, as a mapping or in words: `9=40, 4=40`."""
+    return counted(said) if isinstance(said, str) else said or {}
 
 
 @router.post("/api/v1/requests/{request_id}/close", response_model=None)

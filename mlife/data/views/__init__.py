@@ -60,6 +60,7 @@ from mlife.data.views.searching import (
     searchable_rows,
 )
 from mlife.data.views.statistics import Statistics, analyse
+from mlife.data.views.touching import Touched, documents_of_function, touched_rows
 
 __all__ = [
     "ClassProgress",
@@ -72,11 +73,13 @@ __all__ = [
     "RequestView",
     "RowView",
     "Statistics",
+    "Touched",
     "analyse",
     "bodies",
     "document",
     "document_list",
     "document_page",
+    "documents_of_function",
     "file",
     "file_page",
     "files_by_md5",
@@ -107,6 +110,7 @@ __all__ = [
     "stored_bytes",
     "test_document",
     "test_document_rows",
+    "touched_rows",
     "uses_of",
     "uses_of_file",
 ]
