@@ -20,8 +20,8 @@ from mlife.core.projection import Projection, Standing, projections
 Progress = Callable[[int, int], None]
 """Called with (position, head)."""
 
-FILL_RUN = 10_000
-"""Events in one transaction while filling."""
+FILL_RUN = 20_000
+"""Events in one transaction while filling: twice as many touch the rows of a badcase half as often."""
 
 CLOSE_ENOUGH = 200
 """Events that may be left to fold behind the barrier."""
