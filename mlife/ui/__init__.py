@@ -20,7 +20,7 @@ from mlife.ui.charts import (
 from mlife.ui.frame import mount
 from mlife.ui.looks import look
 from mlife.ui.pages import answer, page, render, see, selection, templates_from, with_query
-from mlife.ui.rooms import Iteration, Step, iteration_box, rail
+from mlife.ui.rooms import Iteration, Step, iteration_box, rail, under_way
 from mlife.ui.static import static_file
 
 __all__ = [
@@ -48,5 +48,6 @@ __all__ = [
     "sparkline",
     "static_file",
     "templates_from",
+    "under_way",
     "with_query",
 ]

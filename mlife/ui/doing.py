@@ -20,12 +20,14 @@ from urllib.parse import unquote
 
 from fastapi import Depends
 from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from mlife.core.command import Decision, Done, Executor
 from mlife.core.errors import Invalid, Refusal, shortened
 from mlife.core.handler import Ports
 from mlife.core.projection import Reader
 from mlife.core.sealing import Sealer
+from mlife.ui.pages import see, wants_json
 
 P = ParamSpec("P")
 ANYBODY = "somebody"
@@ -96,6 +98,18 @@ class Doing:
     def open(self, value: Any) -> Any:
         """*value* with sealed texts readable again."""
         return self.home.sealer.open(value)
+
+
+def answered(request: Request, made: Done, to: str, words: str, *, undo: str = "", **told: Any) -> Response:
+    """
+    The answer to a write, whoever asked: *told* (the ids) and the position for programs; for people the page *to*.
+
+    It waits for that position, says *words*, and has a way to *undo* (a POST).
+    """
+    if wants_json(request):
+        return JSONResponse({"position": made.position, **told})
+    mark = "&" if "?" in to else "?"
+    return see(f"{to}{mark}min_position={made.position}" if made.position else to, words, undo)
 
 
 def doing(request: Request) -> Doing:

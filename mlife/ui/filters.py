@@ -99,6 +99,14 @@ def short_id(value: str | None, length: int = 8) -> str:
     return value if len(rest) <= length + 4 else f"{prefix}{mark}{rest[:length]}…"
 
 
+def initials(name: str) -> str:
+    """A person in at most four letters: `mira`, `Ana Kovač` → `AK`, `bernadette` → `be`."""
+    words = name.replace("@", " ").replace(".", " ").split()
+    if len(name) <= 4 or not words:
+        return name[:4]
+    return (words[0][0] + words[1][0]).upper() if len(words) > 1 else name[:2]
+
+
 def plural(count: int, one: str, many: str | None = None) -> str:
     """`1 report`, `412 reports`; *many* for words that don't take an s."""
     return f"{number(count)} {one if count == 1 else many or one + 's'}"
@@ -161,6 +169,7 @@ FILTERS = {
     "day": day,
     "duration": duration,
     "filesize": filesize,
+    "initials": initials,
     "moment": moment,
     "number": number,
     "percent": percent,

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from mlife.core.errors import MLifeError
-from mlife.ui import rooms, static
+from mlife.ui import design, rooms, static
 from mlife.ui.limits import BodyLimit
 from mlife.ui.pages import THEMES, digest_of, environment, local_address, render, wants_json
 from mlife.ui.problems import problem_of
@@ -72,6 +72,7 @@ def mount(app: FastAPI) -> None:
     """Give *app* all of this. Once, by the server, after the features' routers."""
     app.include_router(static.router)
     app.include_router(router)
+    app.include_router(design.router)
     for kind in (MLifeError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, explain)
     app.add_exception_handler(ClientDisconnect, leave)

@@ -49,6 +49,11 @@ def look_of(word: str) -> Look:
     return _looks.get(word.lower(), Look("dot", "plain"))
 
 
+def known_words() -> list[str]:
+    """Every word that has a look, in the order in which they were given one."""
+    return list(_looks)
+
+
 # The words of the contract, which several features show.
 look("new", "draft", "waiting", "queued", "open", shape="ring")
 look("triaged", "unproven", "leased", shape="half")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Body, File, Form, UploadFile
-from starlette.responses import JSONResponse, Response
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from starlette.responses import Response
 
-from mlife.core.command import Done, check_input
+from mlife.core.command import check_input
 from mlife.core.errors import Invalid, NotFound, Refusal, shortened
 from mlife.serving.commands import (
-    LOCAL,
     add_model,
     adopted_id,
     annotate_deployment,
@@ -24,12 +23,11 @@ from mlife.serving.commands import (
     roll_back,
 )
 from mlife.serving.events import DeploymentCreated
-from mlife.ui import see
-from mlife.ui.doing import Doing, Hands
+from mlife.ui.doing import Hands, answered
+from mlife.ui.said import Said, is_form, listed
 
 router = APIRouter()
 Text = Annotated[str, Form()]
-JsonBody = Annotated[dict[str, Any], Body()]
 LARGEST_MODEL = 2_000_000_000
 
 
@@ -37,7 +35,9 @@ LARGEST_MODEL = 2_000_000_000
 
 
 @router.post("/api/v1/models", tags=["models"])
+@router.post("/models", include_in_schema=False)
 def adopt_model(
+    request: Request,
     hands: Hands,
     file: Annotated[UploadFile, File()],
     name: Text = "",
@@ -48,30 +48,6 @@ def adopt_model(
     note: Text = "",
 ) -> Response:
     """Adopt a model that was made elsewhere: an ONNX file with its name, function, parents and metrics."""
-    done, model_id = _adopt(hands, file, name, system, function, parents, metrics, note)
-    return JSONResponse({"position": done.position, "model_id": model_id, "known": not done.events or done.known})
-
-
-@router.post("/models", include_in_schema=False)
-def adopt_model_form(
-    hands: Hands,
-    file: Annotated[UploadFile, File()],
-    name: Text = "",
-    system: Text = "",
-    function: Text = "",
-    parents: Text = "",
-    metrics: Text = "",
-    note: Text = "",
-) -> Response:
-    """The same from a page."""
-    done, model_id = _adopt(hands, file, name, system, function, parents.replace(",", " ").split(), metrics, note)
-    said = f"{model_id} was adopted" if done.events else f"this file is {model_id} already"
-    return see(f"/models/{model_id}?min_position={done.position}", said)
-
-
-def _adopt(
-    hands: Doing, file: UploadFile, name: str, system: str, function: str, parents: list[str], metrics: str, note: str
-) -> tuple[Done, str]:
     stored = hands.ports.blobs.put(file.file, limit=LARGEST_MODEL)
     path = hands.ports.blobs.path(stored.sha256)
     if path is None:
@@ -85,120 +61,73 @@ def _adopt(
         system=system or None,
         function=function or None,
         metrics=pairs_of("metrics", metrics),
-        parents=tuple(parents),
+        parents=ids_of(parents),
         note=note,
     )
-    return done, adopted_id(stored.sha256, system or None, function or None)
+    model_id = adopted_id(stored.sha256, system or None, function or None)
+    words = f"{model_id} was adopted" if done.events else f"this file is {model_id} already"
+    known = not done.events or done.known
+    return answered(request, done, f"/models/{model_id}", words, model_id=model_id, known=known)
 
 
 @router.post("/api/v1/models/{model_id}/notes", tags=["models"])
-def note(hands: Hands, model_id: str, body: JsonBody) -> Response:
-    """Write a note: `{"note": "…"}`."""
-    return _done(hands.edit(f"model/{model_id}", note_model, **_checked(note_model, body, model_id=model_id)))
-
-
 @router.post("/models/{model_id}/notes", include_in_schema=False)
-def note_form(hands: Hands, model_id: str, note: Text = "") -> Response:
-    """The same from a page."""
-    done = hands.do(note_model, model_id=model_id, note=note)
-    return see(f"/models/{model_id}?min_position={done.position}", "the note is kept")
+def note(request: Request, hands: Hands, model_id: str, said: Said) -> Response:
+    """Write a note: `{"note": "…"}`."""
+    done = hands.edit(f"model/{model_id}", note_model, **_checked(note_model, said, model_id=model_id))
+    return answered(request, done, f"/models/{model_id}", "the note is kept")
 
 
 @router.post("/api/v1/models/{model_id}/judge", tags=["models"])
-def judge(hands: Hands, model_id: str, body: Annotated[dict[str, Any] | None, Body()] = None) -> Response:
-    """Ask for the gate's word again; the verdict follows as an event, if it says anything new."""
-    return _done(hands.do(ask_judgement, **_checked(ask_judgement, body or {}, model_id=model_id)))
-
-
 @router.post("/models/{model_id}/judge", include_in_schema=False)
-def judge_form(hands: Hands, model_id: str, reason: Text = "") -> Response:
-    """The same from a page."""
-    done = hands.do(ask_judgement, model_id=model_id, reason=reason)
-    return see(f"/models/{model_id}?min_position={done.position}", "the gate looks at it again")
+def judge(request: Request, hands: Hands, model_id: str, said: Said) -> Response:
+    """Ask for the gate's word again; the verdict follows as an event, if it says anything new."""
+    done = hands.do(ask_judgement, **_checked(ask_judgement, said, model_id=model_id))
+    return answered(request, done, f"/models/{model_id}", "the gate looks at it again")
 
 
 @router.post("/api/v1/policies", tags=["models"])
-def use_policy(hands: Hands, body: JsonBody) -> Response:
+def use_policy(request: Request, hands: Hands, said: Said) -> Response:
     """Load a policy: `{"function": "dms/emotion", "policy": {"largest_loss": 0.01}}`."""
-    return _done(hands.do(load_policy, **_checked(load_policy, body)))
+    return answered(request, hands.do(load_policy, **_checked(load_policy, said)), "/models", "the policy is in force")
 
 
 # ── deployments ──────────────────────────────────────────────────────────────────────────────────
 
 
 @router.post("/api/v1/deployments", tags=["deployments"])
-def deploy(hands: Hands, body: JsonBody) -> Response:
+@router.post("/deployments", include_in_schema=False)
+def deploy(request: Request, hands: Hands, said: Said) -> Response:
     """
     Ship models: system, model_ids, version; optional function, target, metrics, override `{"by", "reason"}`.
 
     Refused with 409 and the gate's sentences if a model has no passed verdict and there is no override.
     """
-    done = hands.do(create_deployment, **_checked(create_deployment, body))
-    return _done(done, deployment_id=done.first(DeploymentCreated).deployment_id)
-
-
-@router.post("/deployments", include_in_schema=False)
-def deploy_form(
-    hands: Hands,
-    system: Text = "",
-    function: Text = "",
-    model_ids: Annotated[list[str], Form()] = [],  # noqa: B006 - FastAPI copies defaults
-    version: Text = "",
-    target: Text = LOCAL,
-    metrics: Text = "",
-    override_by: Text = "",
-    override_reason: Text = "",
-) -> Response:
-    """The same from a page."""
-    signed = {"by": override_by, "reason": override_reason} if override_by or override_reason else None
-    done = hands.do(
-        create_deployment,
-        system=system,
-        function=function or None,
-        model_ids=tuple(m for given in model_ids for m in given.replace(",", " ").split()),
-        version=version,
-        target=target or LOCAL,
-        metrics=pairs_of("metrics", metrics),
-        override=signed,
-    )
+    given = _from_form(said) if is_form(request) else said
+    done = hands.do(create_deployment, **_checked(create_deployment, given))
     deployment_id = done.first(DeploymentCreated).deployment_id
-    return see(f"/deployments/{deployment_id}?min_position={done.position}", f"{deployment_id} is created")
+    words = f"{deployment_id} is created"
+    return answered(request, done, f"/deployments/{deployment_id}", words, deployment_id=deployment_id)
 
 
 @router.post("/api/v1/deployments/{deployment_id}/rollback", tags=["deployments"])
-def take_back(hands: Hands, deployment_id: str, body: JsonBody) -> Response:
-    """Take it back: `{"reason": "…"}`; what answered before it is activated again."""
-    checked = _checked(roll_back, body, deployment_id=deployment_id)
-    return _done(hands.edit(f"deployment/{deployment_id}", roll_back, **checked), deployment_id=deployment_id)
-
-
 @router.post("/deployments/{deployment_id}/rollback", include_in_schema=False)
-def take_back_form(hands: Hands, deployment_id: str, reason: Text = "") -> Response:
-    """The same from a page."""
-    done = hands.do(roll_back, deployment_id=deployment_id, reason=reason)
-    return see(f"/deployments/{deployment_id}?min_position={done.position}", f"{deployment_id} is rolled back")
+def take_back(request: Request, hands: Hands, deployment_id: str, said: Said) -> Response:
+    """Take it back: `{"reason": "…"}`; what answered before it is activated again."""
+    checked = _checked(roll_back, said, deployment_id=deployment_id)
+    done = hands.edit(f"deployment/{deployment_id}", roll_back, **checked)
+    words = f"{deployment_id} is rolled back"
+    return answered(request, done, f"/deployments/{deployment_id}", words, deployment_id=deployment_id)
 
 
 @router.post("/api/v1/deployments/{deployment_id}/annotate", tags=["deployments"])
-def annotate(hands: Hands, deployment_id: str, body: JsonBody) -> Response:
-    """Change columns, attach badcases, write a note: `{"metrics": {"client": "fleet-7"}, "badcase_ids": ["bc-…"]}`."""
-    checked = _checked(annotate_deployment, body, deployment_id=deployment_id)
-    return _done(hands.edit(f"deployment/{deployment_id}", annotate_deployment, **checked), deployment_id=deployment_id)
-
-
 @router.post("/deployments/{deployment_id}/annotate", include_in_schema=False)
-def annotate_form(
-    hands: Hands, deployment_id: str, metrics: Text = "", badcase_ids: Text = "", note: Text = ""
-) -> Response:
-    """The same from a page."""
-    done = hands.do(
-        annotate_deployment,
-        deployment_id=deployment_id,
-        metrics=pairs_of("metrics", metrics),
-        badcase_ids=tuple(badcase_ids.replace(",", " ").split()),
-        note=note,
-    )
-    return see(f"/deployments/{deployment_id}?min_position={done.position}", "kept")
+def annotate(request: Request, hands: Hands, deployment_id: str, said: Said) -> Response:
+    """Change columns, attach badcases, write a note: `{"metrics": {"client": "fleet-7"}, "badcase_ids": ["bc-…"]}`."""
+    given = _from_form(said) if is_form(request) else said
+    checked = _checked(annotate_deployment, given, deployment_id=deployment_id)
+    done = hands.edit(f"deployment/{deployment_id}", annotate_deployment, **checked)
+    return answered(request, done, f"/deployments/{deployment_id}", "kept", deployment_id=deployment_id)
 
 
 # ── what they share ──────────────────────────────────────────────────────────────────────────────
@@ -247,5 +176,17 @@ def _checked(command: Any, body: Mapping[str, Any], **fixed: Any) -> dict[str, A
     return check_input(command, {**body, **fixed})
 
 
-def _done(done: Done, **ids: str) -> Response:
-    return JSONResponse({"position": done.position, **ids})
+def _from_form(said: Mapping[str, Any]) -> dict[str, Any]:
+    """What a form says, as a program would: columns came in lines, ids in words, an override in two fields."""
+    given = {k: v for k, v in said.items() if not k.startswith("override_")}
+    signed = {name: str(said.get(f"override_{name}", "")) for name in ("by", "reason")}
+    if any(signed.values()):
+        given["override"] = signed
+    if "metrics" in given:
+        given["metrics"] = pairs_of("metrics", str(given["metrics"]))
+    return given | {k: ids_of(listed(given[k])) for k in ("model_ids", "badcase_ids") if k in given}
+
+
+def ids_of(texts: Iterable[str]) -> tuple[str, ...]:
+    """Ids as people write them: several in a text, with commas or blanks between."""
+    return tuple(i for text in texts for i in text.replace(",", " ").split())

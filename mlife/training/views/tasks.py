@@ -200,6 +200,13 @@ def open_tasks(read: Reader) -> int:
     return int(read.value(select(func.count()).select_from(task_rows).where(task_rows.c.state.in_(WAITING))))
 
 
+def running_tasks(read: Reader, most: int = 3) -> list[TaskView]:
+    """Those that run now, the one that began first at the top; without their files."""
+    t = task_rows.c
+    rows = read.all(select(task_rows).where(t.state == "running").order_by(t.queued_at, t.task_id).limit(most))
+    return [_view(row, {}) for row in rows]
+
+
 def groups(read: Reader, group_ids: Sequence[str] | None = None) -> list[GroupFacts]:
     """Groups by their ids, or all, the newest first."""
     asked = select(*(task_group_facts.c[name] for name in GroupFacts.__slots__))

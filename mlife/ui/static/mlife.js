@@ -25,10 +25,26 @@ function chooseTheme(event) {
 
 // ---- selection: checked boxes and those of other pages, kept as ?selected=a,b ----
 
+const EVERYTHING = "*"; // the selection of all that the query matches
+const boxes = () => all("input[name=selected]:not([type=hidden])");
+
 function selection() {
-  const boxes = all("input[name=selected]:not([type=hidden])");
   const elsewhere = all("input[type=hidden][name=selected]").map((i) => i.value);
-  return [...elsewhere, ...boxes.filter((b) => b.checked).map((b) => b.value)];
+  if (elsewhere.includes(EVERYTHING)) return [EVERYTHING];
+  return [...elsewhere, ...boxes().filter((b) => b.checked).map((b) => b.value)];
+}
+
+let lastTicked = null;
+
+function tick(box, range) {
+  const shown = boxes();
+  if (range && lastTicked && shown.includes(lastTicked)) {
+    const [from, to] = [shown.indexOf(lastTicked), shown.indexOf(box)].sort((a, b) => a - b);
+    for (const between of shown.slice(from, to + 1)) between.checked = box.checked;
+  }
+  lastTicked = box;
+  if (!box.checked) one(`input[type=hidden][name=selected][value="${EVERYTHING}"]`)?.remove(); // all but this one: those in sight
+  keepSelection();
 }
 
 function keepSelection() {
@@ -41,7 +57,68 @@ function keepSelection() {
   };
   history.replaceState(history.state, "", into(location.href));
   for (const a of all("a[data-keep]")) a.href = into(a.href);
+  if (chosen[0] === EVERYTHING) return; // the server has said how many
   for (const b of all("[data-selected-count]")) b.textContent = chosen.length.toLocaleString("en").replaceAll(",", "\u202f");
+}
+
+// Before a key acts on a selection: without one the row in focus is it.
+function isChosen() {
+  if (selection().length) return true;
+  const box = row() && one("input[name=selected]", row());
+  if (!box) toast("Nothing is selected: go to a row with j and k, or select several with x.");
+  else box.click();
+  return Boolean(box);
+}
+
+// ---- the way through a list: back to the same row, and from item to item ----
+
+const kept = (name) => JSON.parse(sessionStorage.getItem(name) ?? "null");
+const keep = (name, value) => sessionStorage.setItem(name, JSON.stringify(value));
+const here = () => location.pathname + location.search;
+
+function leaveList(link) {
+  if (one(".crumbs .place")) return; // a thing's own lists do not replace the one that led to it
+  keep("mlife_list", { of: here(), items: all("[data-row] a.row-link").map((a) => a.pathname) });
+  keep("mlife_row", { of: location.pathname, item: link.pathname });
+}
+
+function arrive() {
+  const list = kept("mlife_list");
+  const at = list ? list.items.indexOf(location.pathname) : -1;
+  const crumbs = one(".crumbs");
+  if (at >= 0 && crumbs && !one(".place", crumbs)) {
+    const place = document.createElement("span");
+    place.className = "place";
+    for (const [rel, key, label, item] of [["prev", "k", "item before", at - 1], ["next", "j", "next item", at + 1]]) {
+      if (!list.items[item]) continue;
+      const link = document.createElement("a");
+      const cap = document.createElement("kbd");
+      Object.assign(link, { rel, href: list.items[item], ariaLabel: label });
+      cap.textContent = key;
+      link.append(cap);
+      place.append(link, " ");
+    }
+    place.append(`${at + 1} of ${list.items.length}`);
+    crumbs.append(place);
+    for (const up of all("ol a", crumbs)) if (up.pathname === list.of.split("?")[0]) up.href = list.of;
+  }
+  const left = kept("mlife_row");
+  if (left?.of !== location.pathname) return;
+  sessionStorage.removeItem("mlife_row");
+  const link = all("[data-row] a.row-link").find((a) => a.pathname === left.item);
+  if (link && document.activeElement === document.body) link.focus({ preventScroll: Boolean(scrollY) });
+}
+
+// ---- dialogs: as popovers they need no script; with it they are modal ----
+
+function toggleDialog(dialog, hide = dialog.open) {
+  if (hide) dialog.close();
+  else if (!dialog.open) dialog.showModal();
+}
+
+function isOutside(dialog, event) {
+  const box = dialog.getBoundingClientRect();
+  return event.clientX < box.left || event.clientX > box.right || event.clientY < box.top || event.clientY > box.bottom;
 }
 
 // ---- keys ----
@@ -51,8 +128,10 @@ const typing = (element) => element.matches("input:not([type=checkbox]), textare
 const row = () => document.activeElement?.closest("[data-row]");
 
 function step(by) {
+  const item = one(by > 0 ? ".place a[rel=next]" : ".place a[rel=prev]");
+  if (one(".place")) return item?.click();
   const rows = all("[data-row]").filter((r) => one(".row-link", r));
-  if (!rows.length) return one(by > 0 ? ".place a[rel=next]" : ".place a[rel=prev]")?.click();
+  if (!rows.length) return;
   const at = rows.indexOf(row());
   const next = rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(Math.max(at + by, 0), rows.length - 1)];
   one(".row-link", next).focus();
@@ -61,7 +140,7 @@ function step(by) {
 
 const keys = {
   "/": () => { const box = one("#q"); box?.focus(); box?.select(); },
-  "?": () => one("#keys").togglePopover(),
+  "?": () => toggleDialog(one("#keys")),
   j: () => step(1),
   k: () => step(-1),
   x: () => one("input[type=checkbox]", row() ?? document.createElement("i"))?.click(),
@@ -78,7 +157,7 @@ function press(event) {
     const button = one(`main [data-key="${event.key}"]`);
     if (!button) return;
     event.preventDefault();
-    button.click();
+    if (!button.closest(".bulk") || isChosen()) button.click();
   }
 }
 
@@ -129,15 +208,25 @@ const quiet = new Set(["live"]); // refreshes whose failure the next one mends
 let lost = false;
 
 document.addEventListener("keydown", press);
-document.addEventListener("submit", chooseTheme);
+document.addEventListener("submit", (event) => {
+  const at = row() && one("a.row-link", row());
+  if (at) keep("mlife_row", { of: location.pathname, item: at.pathname });
+  chooseTheme(event);
+});
 document.addEventListener("change", (event) => {
-  if (event.target.name === "selected") keepSelection();
   if (event.target.id === "keys-on") localStorage.setItem("mlife_keys", event.target.checked ? "on" : "off");
 });
 document.addEventListener("click", (event) => {
-  const target = event.target.closest?.("[data-copy], [data-dismiss]");
-  if (target?.hasAttribute("data-dismiss")) target.closest(".toast").remove();
-  else if (target) copy(target);
+  const target = event.target.closest?.("[data-copy], [data-dismiss], [popovertarget], [data-row] a.row-link, input[name=selected]");
+  const dialog = target?.popoverTargetElement;
+  if (event.target.nodeName === "DIALOG" && event.target.open && isOutside(event.target, event)) event.target.close();
+  if (dialog?.nodeName === "DIALOG") {
+    event.preventDefault();
+    toggleDialog(dialog, target.popoverTargetAction === "hide");
+  } else if (target?.hasAttribute("data-dismiss")) target.closest(".toast").remove();
+  else if (target?.hasAttribute("data-copy")) copy(target);
+  else if (target?.matches("input")) tick(target, event.shiftKey);
+  else if (target?.matches("a")) leaveList(target);
 });
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden && quiet.has(event.detail.elt.id)) event.preventDefault();
@@ -158,3 +247,4 @@ document.addEventListener("htmx:sendError", () => {
 prepare(document);
 one("#keys-on").checked = keysOn();
 if (selection().length) keepSelection();
+arrive();
