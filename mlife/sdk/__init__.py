@@ -1,5 +1,6 @@
 """
-What user code imports: `task` for training and testing code, `Client` for feedback streams and files.
+What user code imports: `task` for training and testing code, `Client` for feedback streams and files, `Spool` for
+devices that are offline at times.
 
 Imports nothing else of mlife and, apart from `Client`, only the standard library, so that training code starts fast.
 
@@ -28,8 +29,24 @@ Progress is a line of its own on stdout: `MLIFE progress 0.4 epoch 4/10`. Exit c
 """
 
 from mlife.sdk.client import Answer, Client
-from mlife.sdk.faults import FileRefused, SdkError
+from mlife.sdk.faults import Away, FileRefused, SdkError, SpoolFull, SpoolTaken
 from mlife.sdk.files import FilesAnswer
+from mlife.sdk.spool import Spool, Standing
 from mlife.sdk.tasks import Row, Task, TaskModel, task
 
-__all__ = ["Answer", "Client", "FileRefused", "FilesAnswer", "Row", "SdkError", "Task", "TaskModel", "task"]
+__all__ = [
+    "Answer",
+    "Away",
+    "Client",
+    "FileRefused",
+    "FilesAnswer",
+    "Row",
+    "SdkError",
+    "Spool",
+    "SpoolFull",
+    "SpoolTaken",
+    "Standing",
+    "Task",
+    "TaskModel",
+    "task",
+]

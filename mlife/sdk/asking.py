@@ -9,7 +9,7 @@ from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mlife.sdk.faults import FileRefused, SdkError
+from mlife.sdk.faults import Away, FileRefused, SdkError
 
 if TYPE_CHECKING:
     import httpx
@@ -39,11 +39,11 @@ class Asking:
         The first answer that is worth having: other than "try again". None is one, if *ask* gives it.
 
         Raises:
-            SdkError: there was none; it names *what* was asked.
+            Away: there was none; it names *what* was asked.
         """
-        last = ""
+        last, status, asked = "", None, None
         for attempt in range(self._attempts):
-            asked: str | None = None
+            status = asked = None
             try:
                 response = ask()
             except self._errors as e:
@@ -51,11 +51,15 @@ class Asking:
             else:
                 if response is None or response.status_code not in TRY_AGAIN:
                     return response
-                last, asked = f"HTTP {response.status_code}", response.headers.get("Retry-After")
+                status, asked = response.status_code, response.headers.get("Retry-After")
+                last = f"HTTP {status}"
             if attempt + 1 < self._attempts:
                 self._sleep(min(LONGEST_PAUSE, _pause(attempt, asked)))
-        raise SdkError(
-            f"{what} did not answer {self._attempts} times ({last}): send it again later, nothing is counted twice"
+        times = "" if self._attempts == 1 else f" {self._attempts} times"
+        raise Away(
+            f"{what} did not answer{times} ({last}): send it again later, nothing is counted twice",
+            status=status,
+            retry_after=_seconds(asked),
         )
 
     def post(self, path: str, **request: Any) -> dict[str, Any]:
@@ -69,12 +73,18 @@ class Asking:
 
 def _pause(attempt: int, asked: str | None) -> float:
     """Seconds to wait: what the server asked for, as seconds or a date, else a doubling pause with jitter."""
+    seconds = _seconds(asked)
+    return float(0.2 * 2**attempt * random.uniform(0.5, 1.5)) if seconds is None else seconds  # noqa: S311 (jitter is no secret)
+
+
+def _seconds(asked: str | None) -> float | None:
+    """A `Retry-After`, in seconds or as a date; None if there is none that can be read."""
     if asked:
         with suppress(ValueError):
             return max(0.0, float(asked))
         with suppress(ValueError, TypeError):
             return max(0.0, parsedate_to_datetime(asked).timestamp() - time.time())
-    return float(0.2 * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311 (jitter is no secret)
+    return None
 
 
 def understood(response: httpx.Response) -> dict[str, Any]:
@@ -89,4 +99,4 @@ def understood(response: httpx.Response) -> dict[str, Any]:
     detail = problem.get("detail") or problem.get("title") or response.text[:200]
     if response.status_code in {413, 422} and "/files" in response.request.url.path:
         raise FileRefused(str(detail))
-    raise SdkError(f"{response.request.url} answered {response.status_code}: {detail}")
+    raise SdkError(f"{response.request.url} answered {response.status_code}: {detail}", status=response.status_code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -106,7 +106,7 @@ class Client:
         total, batch = Answer(), _Batch()
         for line, report in enumerate(reports, 1):
             try:
-                text = json.dumps(report, allow_nan=False, default=_plain).encode()
+                text = line_of(report)
             except (TypeError, ValueError) as e:
                 total.refused.append(
                     {"line": line, "field": "", "value": repr(report)[:200], "problem": str(e), "expected": "JSON"}
@@ -175,12 +175,31 @@ class Client:
         """
         return self._files.put_all(paths)
 
+    def report_lines(self, lines: Sequence[bytes]) -> Answer:
+        """
+        Send reports that are JSON already, one a line, in one request.
+
+        Raises:
+            SdkError: as `report_many`; also when the answer does not say of every line what became of it, as that of a
+                hotel's login page.
+        """
+        told = self._post("/api/v1/reports", b"\n".join(lines) + b"\n", "application/x-ndjson")
+        try:
+            refused = list(told.get("refused", ()))
+            answer = Answer(int(told.get("position") or 0), int(told["accepted"]), int(told["known"]), refused)
+        except (KeyError, TypeError, ValueError) as e:
+            raise SdkError(f"{self._server.http.base_url} does not answer like MLife ({e!r}): correct the URL") from e
+        said = answer.accepted + answer.known + len(refused) + int(told.get("refused_more", 0))
+        if said != len(lines):
+            raise SdkError(f"{self._server.http.base_url} tells of {said} of {len(lines)} reports: send them again")
+        return answer
+
     def _send_batch(self, batch: _Batch, total: Answer) -> None:
-        answer = self._post("/api/v1/reports", b"\n".join(batch.texts) + b"\n", "application/x-ndjson")
-        total.position = max(total.position, int(answer.get("position") or 0))
-        total.accepted += int(answer.get("accepted", 0))
-        total.known += int(answer.get("known", 0))
-        for refusal in answer.get("refused", ()):
+        answer = self.report_lines(batch.texts)
+        total.position = max(total.position, answer.position)
+        total.accepted += answer.accepted
+        total.known += answer.known
+        for refusal in answer.refused:
             place = int(refusal.get("line", 1)) - 1
             total.refused.append(
                 {**refusal, "line": batch.lines[place] if 0 <= place < len(batch.lines) else place + 1}
@@ -203,6 +222,16 @@ class _Batch:
         self.lines.append(line)
         self.texts.append(text)
         self.size += len(text)
+
+
+def line_of(report: Mapping[str, Any]) -> bytes:
+    """
+    *report* as a line of JSON, without the line's end.
+
+    Raises:
+        TypeError, ValueError: it is no JSON.
+    """
+    return json.dumps(report, allow_nan=False, default=_plain).encode()
 
 
 def _plain(value: object) -> str:
