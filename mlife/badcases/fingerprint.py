@@ -6,23 +6,63 @@ only if their fingerprints are the same text; the badcase's id is derived from i
 
     ["class","digits","digit","9","4"]            system digits, function digit: 9 read as 4
     ["key","digits","digit","thin-strokes"]       the client grouped them itself
+    ["split","digits","digit","bc-…","open tops"] a person split them off another badcase
+    ["class","digits","digit","9","4",{"place":"tunnel"}]   the function's rule compares the field place too
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from mlife.badcases.intake.schema import LONGEST_VALUE, Schema, normalised, said
 from mlife.badcases.signature import UNKNOWN, signature
 from mlife.core.errors import Corrupt
 
 JSON = Any
 VERSION = 1
 """Of the rule: raised when the same report would get another fingerprint. Reports keep the one they came with."""
+RULED = 2
+"""Version of fingerprints that hold what a function's own rule compares; without such they are as before."""
+DESCRIPTION = "described as"
+"""What the description is called among the parts; no field can have that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """
+    What is compared of a function's reports beside what went wrong.
+
+    Args:
+        revision: 0: nobody made a rule.
+        template: of the description; None: it is not compared. fields: declared fields whose values are.
+    """
+
+    revision: int = 0
+    template: str | None = None
+    fields: tuple[str, ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Does it compare nothing more?"""
+        return self.template is None and not self.fields
+
+    def parts(self, free: Mapping[str, JSON] | None) -> dict[str, str]:
+        """What it compares of a report's free fields; what a report does not say is not compared."""
+        free = free or {}
+        found = {name: normalised(said(free[name])) for name in self.fields if free.get(name) not in (None, "")}
+        if self.template is not None:
+            described = Schema("", "", template=self.template).describe(free)
+            if described is not None:
+                found[DESCRIPTION] = described.casefold()
+        return {name: found[name][:LONGEST_VALUE] for name in sorted(found)}
+
+
+PLAIN = Rule()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +72,7 @@ class Explanation:
 
     Args:
         version: of the rule.
-        type: the annotation type, or `key` if the client grouped them itself.
+        type: the annotation type, `key` if the client grouped them itself, or `split` if a person did.
         parts: (what was compared, what it was), in order.
         truth, prediction: labels where the type is `class`; truth None: unknown. Both None for other types.
         title: the failure in a few words, e.g. `9 read as 4`.
@@ -48,19 +88,30 @@ class Explanation:
     sentence: str
 
 
-def fingerprint(report: Mapping[str, JSON]) -> str:
-    """The fingerprint of a checked report (its system, function, key, truth and prediction)."""
+def fingerprint(report: Mapping[str, JSON], rule: Rule = PLAIN) -> str:
+    """The fingerprint of a checked report (its system, function, key, truth and prediction, and fields by *rule*)."""
     system, function, key = report["system"], report["function"], report.get("key")
     if key:
         return _text(["key", system, function, key])
     kind, *errors = signature(system, function, report.get("truth"), report["prediction"])
-    return _text([kind, system, function, *errors])
+    parts = {} if rule.is_plain else rule.parts(report.get("fields"))
+    return _text([kind, system, function, *errors, *([parts] if parts else [])])
+
+
+def version_of(fingerprint: str) -> int:
+    """The version of the rule that makes such a fingerprint: only a rule's parts end in a brace."""
+    return RULED if fingerprint.endswith("}]") else VERSION
 
 
 def badcase_id(fingerprint: str, version: int = VERSION) -> str:
     """`bc-` and 12 hexadecimal digits, a function of fingerprint and rule version."""
     named = f"{fingerprint}\0{version}".encode()
     return f"bc-{hashlib.sha256(named).hexdigest()[:12]}"
+
+
+def split_fingerprint(system: str, function: str, from_badcase_id: str, title: str) -> str:
+    """The fingerprint of reports that a person split off; no report comes with it."""
+    return _text(["split", system, function, from_badcase_id, title])
 
 
 def explain(fingerprint: str, version: int = VERSION) -> Explanation:
@@ -74,10 +125,14 @@ def explain(fingerprint: str, version: int = VERSION) -> Explanation:
         kind, system, function, *errors = orjson.loads(fingerprint)
     except ValueError as e:
         raise Corrupt(f"{fingerprint[:80]!r} is no fingerprint of version {version}: {e}") from e
+    ruled: dict[str, str] = errors.pop() if errors and isinstance(errors[-1], dict) else {}
     truth = prediction = None
     if kind == "key":
         title, what = errors[0], (("key", errors[0]),)
         because = f"their client gave them the key “{errors[0]}”"
+    elif kind == "split":
+        title, what = errors[1], (("split off", errors[0]),)
+        because = f"a person split them off {errors[0]}: “{errors[1]}”"
     elif kind == "class":
         truth, prediction = errors
         shown = UNKNOWN if truth is None else truth
@@ -89,18 +144,19 @@ def explain(fingerprint: str, version: int = VERSION) -> Explanation:
         title = f"? read as {', '.join(said) or kind}" if unknown else ", ".join(errors)
         what = (("difference", title),)
         because = f"the truth is unknown; said: {', '.join(said) or kind}" if unknown else title
+    also = "".join(f", {name} {value}" for name, value in ruled.items())
     return Explanation(
         version,
         kind,
-        (("system", system), ("function", function), ("compared as", kind), *what),
+        (("system", system), ("function", function), ("compared as", kind), *what, *ruled.items()),
         truth,
         prediction,
-        title,
-        f"same system {system}, same function {function}, and {because}",
+        title + "".join(f", {value}" for value in ruled.values()),
+        f"same system {system}, same function {function}, and {because}{also}",
     )
 
 
-def _text(parts: list[str | None]) -> str:
+def _text(parts: list[Any]) -> str:
     return orjson.dumps(parts).decode()
 
 
@@ -125,26 +181,39 @@ class Groupings:
 
     def __init__(self) -> None:
         self._known: dict[tuple[Any, ...], Grouping] = {}
+        self._rules: dict[tuple[str, str], Rule] = {}
+        self._rule_of: Callable[[str, str], Rule] = lambda _system, _function: PLAIN
+
+    def look_again(self, rule_of: Callable[[str, str], Rule]) -> None:
+        """Rules may have changed: before a run of reports. *rule_of*: of system and function, asked once for each."""
+        self._rules, self._rule_of = {}, rule_of
 
     def of(self, report: Mapping[str, JSON]) -> Grouping:
         """The grouping of a checked report."""
+        system, function = report["system"], report["function"]
         prediction, truth, key = report["prediction"], report.get("truth"), report.get("key")
+        rule = self._rules.get((system, function))
+        if rule is None:
+            rule = self._rules[system, function] = self._rule_of(system, function)
         at: tuple[Any, ...]
         if key:
-            at = (report["system"], report["function"], key)
+            at = (system, function, key)
         elif prediction["type"] == "class":
-            at = (report["system"], report["function"], truth and truth["label"], prediction["label"])
+            at = (system, function, truth and truth["label"], prediction["label"])
+            if not rule.is_plain:
+                at = (*at, *rule.parts(report.get("fields")).items())
         else:
-            return _grouping(fingerprint(report))
+            return _grouping(fingerprint(report, rule))
         known = self._known.get(at)
         if known is None:
             if len(self._known) >= self.LARGEST:
                 self._known.clear()
-            known = self._known[at] = _grouping(fingerprint(report))
+            known = self._known[at] = _grouping(fingerprint(report, rule))
         return known
 
 
 def _grouping(text: str) -> Grouping:
-    group = badcase_id(text)
-    json = f'"badcase_id":"{group}","fingerprint":{orjson.dumps(text).decode()},"fingerprint_version":{VERSION}'
+    version = version_of(text)
+    group = badcase_id(text, version)
+    json = f'"badcase_id":"{group}","fingerprint":{orjson.dumps(text).decode()},"fingerprint_version":{version}'
     return Grouping(group, text, json)

@@ -13,12 +13,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from mlife.core.command import Executor
 from mlife.core.errors import Corrupt, Misconfigured, Unavailable
 from mlife.core.handler import HandlerBook, Ports
+from mlife.core.media.links import Links
 from mlife.core.ports import Blobs, EventStore, Keys, Locks
 from mlife.core.projection import Views
 from mlife.core.runner import Runner
@@ -149,9 +151,12 @@ class _Kept:
 
 def wire(chosen: Settings, *, rooms: Sequence[str] = ROOMS) -> Home:
     """As `open_home`, for a caller that closes it itself."""
+    from mlife.adapters import likeness_pillow
     from mlife.adapters.images_pillow import PillowImages
     from mlife.adapters.models_onnx import OnnxModels
     from mlife.adapters.target_inprocess import InProcessTarget
+    from mlife.adapters.workshop_process import ProcessWorkshop
+    from mlife.runtime.notifying import notifier_of
 
     sys.setswitchinterval(SWITCH_INTERVAL)
     load_features(rooms)
@@ -159,23 +164,40 @@ def wire(chosen: Settings, *, rooms: Sequence[str] = ROOMS) -> Home:
     kept = _on_sqlite(chosen) if chosen.store.startswith("sqlite:") else _on_postgres(chosen)
     sealer = Sealer(kept.keys, chosen.personal)
     executor = Executor(kept.store, sealer)
-    models, images = OnnxModels(), PillowImages()
+    models, images, notifier = OnnxModels(), PillowImages(), notifier_of(chosen)
     ports = Ports(
         store=kept.store,
         views=kept.views,
         blobs=blobs,
         locks=kept.locks,
         models=models,
-        extra={"target": InProcessTarget(models), "images": images},
+        extra={
+            "target": InProcessTarget(models),
+            "images": images,
+            "likeness": likeness_pillow,
+            "parquet": _parquet(),
+            "notifier": notifier,
+            "links": Links(chosen.links),
+            "workshop": ProcessWorkshop(),
+        },
     )
     runner = Runner(ports, executor, kept.book)
-    home = Home(chosen, ports, executor, runner, sealer, kept.keys, kept.book, [images, *kept.closers])
+    home = Home(chosen, ports, executor, runner, sealer, kept.keys, kept.book, [notifier, images, *kept.closers])
     try:
         check_end_of_log(kept.store, kept.views, kept.book)
     except BaseException:
         home.close()
         raise
     return home
+
+
+def _parquet() -> Any:
+    """What writes Parquet; None where pyarrow is not installed. It is imported when a file is asked for."""
+    if find_spec("pyarrow") is None:
+        return None
+    from mlife.adapters.parquet_arrow import parquet as writer
+
+    return writer
 
 
 def _on_sqlite(chosen: Settings) -> _Kept:

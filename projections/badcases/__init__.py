@@ -1,6 +1,6 @@
 """Badcases: reports and traffic, the floods, are counted in `reports`; everything else is folded in `life`."""
 
-from mlife.projections.badcases import life, reports
+from mlife.projections.badcases import alarms, bulk, fields, grouping, life, media, reports, saved
 from mlife.projections.badcases.declared import badcases
 
-__all__ = ["badcases", "life", "reports"]
+__all__ = ["alarms", "badcases", "bulk", "fields", "grouping", "life", "media", "reports", "saved"]

@@ -12,11 +12,14 @@ from functools import lru_cache
 from typing import Any
 
 from mlife.projections.badcases.declared import badcases
+from mlife.projections.badcases.fields import count_fields, declared, kept
+from mlife.projections.badcases.history import begin
+from mlife.projections.badcases.homes import homes_of, sliced
 from mlife.projections.badcases.priority import weigh
 from mlife.projections.badcases.standing import restate
-from sqlalchemy import delete, select, update
+from sqlalchemy import select
 
-from mlife.badcases.events import BadcaseReported, ReportCorrected, TrafficCounted
+from mlife.badcases.events import BadcaseReported, TrafficCounted
 from mlife.badcases.fingerprint import Explanation, explain
 from mlife.badcases.views.tables import (
     badcase_clients,
@@ -29,6 +32,7 @@ from mlife.badcases.views.tables import (
     traffic_rows,
     traffic_totals,
 )
+from mlife.badcases.views.tables.alarms import badcase_days, traffic_days
 from mlife.core.events import EPOCH, Recorded
 from mlife.core.projection import Tx
 from mlife.core.query import version_key
@@ -39,6 +43,8 @@ SEVERITIES = {"minor": 1, "major": 2, "critical": 3}
 SETTLED = ("shipped", "closed", "recurring")
 """Statuses that a report alone may change."""
 MICROSECOND = timedelta(microseconds=1)
+DAY = 86_400_000_000
+"""Of microseconds."""
 
 explained = lru_cache(maxsize=20_000)(explain)
 ordered = lru_cache(maxsize=5_000)(version_key)
@@ -46,22 +52,51 @@ ordered = lru_cache(maxsize=5_000)(version_key)
 
 @badcases.on(BadcaseReported)
 def take_reports(run: Sequence[Recorded[BadcaseReported]], tx: Tx) -> None:
-    """One row a report; badcases, weeks, versions and clients are counted up."""
+    """One row a report; badcases, weeks, versions and clients are counted up, each where its badcase is counted."""
     counted = _Counts()
+    homes = homes_of(tx, {recorded.json["badcase_id"] for recorded in run})
+    rules = _rules(tx, homes.values())
     rows: list[JSON] = []
     words: list[tuple[int, str]] = []
     for recorded in run:
         report = recorded.json
         row = _row(recorded.position, report)
         rows.append(row)
-        counted.add(row, report["fingerprint"], report["fingerprint_version"])
+        if (home := homes.get(row["badcase_id"])) is not None:
+            row |= {"badcase_id": home, "origin_id": row["badcase_id"], "placed_id": row["badcase_id"]}
+            counted.add(row, report["fingerprint"], rules[home])
+        else:
+            counted.add(row, report["fingerprint"], report["fingerprint_version"])
         if row["description"] and not row["description"].startswith(SEALED):
             words.append((recorded.position, row["description"]))
     tx.insert(report_rows, rows)
+    _find_by_fields(tx, run, rows)
     counted.write(tx)
     if words:
         tx.index_text(report_text, words)
-    _follow_up(tx, run[0].position, counted.badcases)
+    _follow_up(tx, run, counted.badcases)
+
+
+def _rules(tx: Tx, badcase_ids: Iterable[str]) -> dict[str, int]:
+    """Badcases into which others are merged → the version of the rule that made them."""
+    b = badcase_rows.c
+    return {
+        row.badcase_id: row.first_rule
+        for some in sliced(badcase_ids)
+        for row in tx.execute(select(b.badcase_id, b.first_rule).where(b.badcase_id.in_(some)))
+    }
+
+
+def _find_by_fields(tx: Tx, run: Sequence[Recorded[BadcaseReported]], rows: Sequence[JSON]) -> None:
+    """Rows of the declared fields of a run's reports."""
+    for (system, function), fields in declared(tx).items():
+        mine = [
+            (row["number"], row["badcase_id"], recorded.json["fields"])
+            for row, recorded in zip(rows, run, strict=True)
+            if row["fields"] is not None and row["function"] == function and row["system"] == system
+        ]
+        if mine:
+            count_fields(tx, mine, fields)
 
 
 def _row(number: int, report: JSON) -> JSON:
@@ -91,6 +126,9 @@ def _row(number: int, report: JSON) -> JSON:
         "sha256": sha256,
         "media_type": link.get("media_type"),
         "description": report.get("description"),
+        "fields": kept(report.get("fields")),
+        "origin_id": None,
+        "placed_id": None,
     }
 
 
@@ -107,7 +145,7 @@ def _micros(moment: datetime) -> int:
 
 def _week(micros: int) -> int:
     """Weeks since Monday 29 December 1969."""
-    return (micros // 86_400_000_000 + 3) // 7
+    return (micros // DAY + 3) // 7
 
 
 class _Counts:
@@ -116,6 +154,7 @@ class _Counts:
     def __init__(self) -> None:
         self.badcases: dict[str, JSON] = {}
         self.weeks: dict[tuple[str, int], int] = {}
+        self.days: dict[tuple[str, int], int] = {}
         self.versions: dict[tuple[str, str, str], JSON] = {}
         self.clients: dict[tuple[str, str], int] = {}
 
@@ -125,10 +164,14 @@ class _Counts:
         severity = SEVERITIES.get(row["severity"], 0)
         known = self.badcases.get(badcase_id)
         if known is None:
-            self.badcases[badcase_id] = _new_badcase(row, fingerprint, fingerprint_version, severity)
+            made = self.badcases[badcase_id] = new_badcase(row, fingerprint, fingerprint_version, severity)
+            if row["placed_id"] is not None:  # the row is there, and what it says of itself stays
+                made |= {"truth": None, "predicted": None}
         else:
             _widen(known, number, at)
             known["last_severity"] = max(severity, known["last_severity"])
+        day = (badcase_id, at // DAY)
+        self.days[day] = self.days.get(day, 0) + 1
         week = (badcase_id, _week(at))
         self.weeks[week] = self.weeks.get(week, 0) + 1
         version = (badcase_id, row["version"], row["model_id"])
@@ -162,9 +205,11 @@ class _Counts:
             badcase_clients,
             [{"badcase_id": b, "client": c, "frequency": n} for (b, c), n in self.clients.items()],
         )
+        tx.add(badcase_days, [{"badcase_id": b, "day": d, "frequency": n} for (b, d), n in self.days.items()])
 
 
-def _new_badcase(row: JSON, fingerprint: str, fingerprint_version: int, severity: int) -> JSON:
+def new_badcase(row: JSON, fingerprint: str, fingerprint_version: int, severity: int) -> JSON:
+    """The row of a badcase that a report is the first of."""
     why: Explanation = explained(fingerprint, fingerprint_version)
     return {
         "badcase_id": row["badcase_id"],
@@ -175,6 +220,7 @@ def _new_badcase(row: JSON, fingerprint: str, fingerprint_version: int, severity
         "predicted": why.prediction,
         "fingerprint": fingerprint,
         "first_rule": fingerprint_version,
+        "first_event": row["number"],
         "first_number": row["number"],
         "last_number": row["number"],
         "first_at": row["observed_at"],
@@ -193,14 +239,20 @@ def _widen(row: JSON, number: int, at: int) -> None:
         row["last_at"] = at
 
 
-def _follow_up(tx: Tx, first: int, touched: Iterable[str]) -> None:
-    """After a run that began at *first*: index new badcases, count clients, weigh, and look at settled ones."""
+def _follow_up(tx: Tx, run: Sequence[Recorded[BadcaseReported]], touched: Iterable[str]) -> None:
+    """After a run: index new badcases, count clients, weigh, and look at settled ones."""
+    first = run[0].position
     new = tx.execute(
-        select(badcase_rows.c.first_number, badcase_rows.c.title, badcase_rows.c.system, badcase_rows.c.function).where(
-            badcase_rows.c.last_number >= first, badcase_rows.c.first_number >= first
-        )
+        select(
+            badcase_rows.c.badcase_id,
+            badcase_rows.c.first_event,
+            badcase_rows.c.title,
+            badcase_rows.c.system,
+            badcase_rows.c.function,
+        ).where(badcase_rows.c.last_number >= first, badcase_rows.c.first_event >= first)
     )
-    tx.index_text(badcase_text, [(n.first_number, f"{n.title} {n.system} {n.function}") for n in new])
+    begin(tx, run, ((n.badcase_id, n.first_event) for n in new))
+    tx.index_text(badcase_text, [(n.first_event, f"{n.title} {n.system} {n.function}") for n in new])
     weigh(tx, badcase_rows.c.last_number >= first)
     settled = {
         row[0]
@@ -245,70 +297,20 @@ def count_traffic(run: Sequence[Recorded[TrafficCounted]], tx: Tx) -> None:
             for r in rows
         ],
     )
+    tx.add(
+        traffic_days,
+        [
+            {
+                "system": r["system"],
+                "function": r["function"],
+                "day": (r["to_at"] - 1) // DAY,  # the midnight that ends a day belongs to it
+                "requests": r["requests"],
+            }
+            for r in rows
+        ],
+    )
     for system, function in sorted({(r["system"], r["function"]) for r in rows}):
         mine = (badcase_rows.c.system == system) & (badcase_rows.c.function == function)
         weigh(tx, mine)
         again = tx.execute(select(badcase_rows.c.badcase_id).where(mine, badcase_rows.c.status == "recurring"))
         restate(tx, {row[0] for row in again})
-
-
-@badcases.on(ReportCorrected)
-def move_reports(run: Sequence[Recorded[ReportCorrected]], tx: Tx) -> None:
-    """A corrected report moves; both badcases are counted anew from their reports."""
-    for recorded in run:
-        event = recorded.event
-        found = tx.execute(
-            select(report_rows).where(report_rows.c.badcase_id == event.from_badcase_id, report_rows.c.uid == event.uid)
-        )
-        for row in found:
-            report = row._asdict() | {"badcase_id": event.badcase_id}
-            report["observed_at"] = _micros(report["observed_at"])
-            tx.insert_missing(
-                badcase_rows,
-                [_new_badcase(report, event.fingerprint, event.fingerprint_version, 0) | {"frequency": 0}],
-            )
-            tx.update(
-                report_rows,
-                [
-                    {
-                        "number": row.number,
-                        "badcase_id": event.badcase_id,
-                        "truth": event.truth.get("label") if event.truth else None,
-                    }
-                ],
-            )
-        for badcase_id in (event.from_badcase_id, event.badcase_id):
-            recount(tx, badcase_id)
-
-
-def recount(tx: Tx, badcase_id: str) -> None:
-    """Make what is counted of a badcase anew from its reports; one that lost all keeps its row, and counts nothing."""
-    r, b = report_rows.c, badcase_rows.c
-    mine = r.badcase_id == badcase_id
-    for table in (badcase_weeks, badcase_versions, badcase_clients):
-        tx.execute(delete(table).where(table.c.badcase_id == badcase_id))
-    rows = tx.execute(
-        select(r.number, r.version, r.version_order, r.model_id, r.client, r.observed_at, r.severity)
-        .where(mine)
-        .order_by(r.number)
-    )
-    if not rows:
-        tx.execute(update(badcase_rows).where(b.badcase_id == badcase_id).values(frequency=0, client_count=0))
-        return
-    (named,) = tx.execute(select(b.title, b.system, b.function, b.fingerprint).where(b.badcase_id == badcase_id))
-    counted = _Counts()
-    for row in rows:
-        report = row._asdict() | {
-            "badcase_id": badcase_id,
-            "system": named.system,
-            "function": named.function,
-            "observed_at": _micros(row.observed_at),
-        }
-        counted.add(report, named.fingerprint, 1)
-    total = counted.badcases.pop(badcase_id)
-    counted.write(tx)
-    kept = ("frequency", "first_number", "last_number", "first_at", "last_at", "last_severity")
-    tx.update(badcase_rows, [{"badcase_id": badcase_id} | {k: total[k] for k in kept}])
-    tx.index_text(badcase_text, [(total["first_number"], f"{named.title} {named.system} {named.function}")])
-    weigh(tx, b.badcase_id == badcase_id)
-    restate(tx, {badcase_id})

@@ -49,6 +49,7 @@ from mlife.badcases.commands.iterations import close_iteration, open_iteration
 from mlife.badcases.commands.ruling import Moved, apply_grouping, rule_grouping, unapply_grouping
 from mlife.badcases.commands.saved import remove_view, save_view
 from mlife.badcases.commands.settling import Closing, Regression, settle
+from mlife.badcases.commands.suggesting import dismiss_suggestion, restore_suggestion
 
 __all__ = [
     "ACTIONS",
@@ -96,8 +97,8 @@ __all__ = [
     "reopen_cause",
     "restore_function",
     "restore_proposal",
-    "resume_rule",
     "restore_suggestion",
+    "resume_rule",
     "rule_grouping",
     "save_view",
     "settle",

@@ -65,7 +65,8 @@ class ReportCorrected(Event):
 
     Fields:
         truth: the truth from now on; None: disputed, unknown again.
-        from_badcase_id: where the report was counted before.
+        from_badcase_id: what its fingerprint named before; people may have merged that elsewhere.
+        position: of the report in the log.
     """
 
     uid: str
@@ -75,6 +76,7 @@ class ReportCorrected(Event):
     badcase_id: str
     fingerprint: str
     fingerprint_version: int = Field(ge=1)
+    position: int | None = None
     by: str | None = None
 
 

@@ -10,15 +10,19 @@ from sqlalchemy import Boolean, ColumnElement, Table, and_, case, or_, select, t
 from mlife.badcases.standing import NEEDS_ME, OPEN, STATUSES
 from mlife.badcases.views.tables import (
     badcase_clients,
+    badcase_fields,
     badcase_rows,
+    badcase_statuses,
     badcase_text,
     badcase_verdicts,
     badcase_versions,
     cause_badcases,
     iteration_badcases,
+    report_fields,
     report_rows,
     report_text,
 )
+from mlife.badcases.views.tables.history import CAME_BACK, SOLVED
 from mlife.core.query import Field, Searchable, Text
 
 b, r = badcase_rows.c, report_rows.c
@@ -35,6 +39,40 @@ def _with(table: Table) -> Any:
     return lambda condition: b.badcase_id.in_(select(table.c.badcase_id).where(condition))
 
 
+FREE = "field."
+"""How the names of declared fields begin: `field.place:tunnel`."""
+
+
+def _badcase_field(name: str) -> Field:
+    """A declared field, in any report of a badcase."""
+    c = badcase_fields.c
+    named = c.name == name.removeprefix(FREE)
+    return Field(
+        name,
+        c.value,
+        "free",
+        "A declared field of its reports.",
+        via=lambda condition: b.badcase_id.in_(select(c.badcase_id).where(named, condition)),
+        amount=c.first_amount,
+        moment=c.first_moment,
+    )
+
+
+def _report_field(name: str) -> Field:
+    """A declared field of a report."""
+    c = report_fields.c
+    named = c.name == name.removeprefix(FREE)
+    return Field(
+        name,
+        c.value,
+        "free",
+        "A declared field.",
+        via=lambda condition: r.number.in_(select(c.number).where(named, condition)),
+        amount=c.amount,
+        moment=c.moment,
+    )
+
+
 def _words(words: Sequence[Text]) -> str:
     return " ".join(w.value + "*" * w.prefix for w in words)
 
@@ -43,7 +81,7 @@ def _badcase_words(words: Sequence[Text]) -> ColumnElement[bool]:
     """In its title, system and function, or in the description of one of its reports."""
     terms = _words(words)
     described = select(r.badcase_id).where(report_text.matches(r.number, terms))
-    return or_(badcase_text.matches(b.first_number, terms), b.badcase_id.in_(described))
+    return or_(badcase_text.matches(b.first_event, terms), b.badcase_id.in_(described))
 
 
 def _report_words(words: Sequence[Text]) -> ColumnElement[bool]:
@@ -105,12 +143,37 @@ searchable_badcases = Searchable(
         ),
         Field("first", b.first_at, "date", "When it was observed first.", aliases=("first_seen",)),
         Field("last", b.last_at, "date", "When it was observed last.", aliases=("last_seen",)),
+        Field(
+            "reached",
+            badcase_statuses.c.status,
+            "choice",
+            "A status that it has had, be it for a moment.",
+            choices=(*STATUSES, SOLVED, CAME_BACK),
+            via=_with(badcase_statuses),
+        ),
+        Field(
+            "solvedin",
+            badcase_statuses.c.week,
+            "number",
+            "In which week after its first report it was solved; 0 is the first.",
+            via=lambda c: b.badcase_id.in_(
+                select(badcase_statuses.c.badcase_id).where(badcase_statuses.c.status == SOLVED, c)
+            ),
+        ),
+        Field(
+            "observed",
+            r.observed_at,
+            "date",
+            "When one of its reports was observed.",
+            via=lambda c: b.badcase_id.in_(select(r.badcase_id).where(c)),
+        ),
         Field("muted", b.muted_until, "date", "Until when it is muted."),
         Field("rejected", b.rejected, "text", "Why it was rejected."),
         Field("id", b.badcase_id, "text", "Its id."),
     ),
     text=_badcase_words,
     default_sort="-priority",
+    families={FREE: _badcase_field},
 )
 
 searchable_reports = Searchable(
@@ -136,6 +199,7 @@ searchable_reports = Searchable(
     ),
     text=_report_words,
     default_sort="-position",
+    families={FREE: _report_field},
 )
 
 

@@ -17,6 +17,7 @@ badcase_rows = Table(
     Column("predicted", Text),
     Column("fingerprint", Text, nullable=False),
     Column("first_rule", Integer, nullable=False),
+    Column("first_event", BigInteger, nullable=False),
     Column("first_number", BigInteger, nullable=False),
     Column("last_number", BigInteger, nullable=False),
     Column("first_at", Moment, nullable=False),
@@ -44,7 +45,8 @@ badcase_rows = Table(
     Index("badcase_by_mute", "muted_until"),
 )
 """
-One row a badcase. `first_rule`: version of the fingerprint's rule. `last_severity`: the worst, 0 none to 3 critical.
+One row a badcase. `first_rule`: version of the fingerprint's rule. `first_event`: position of the event that made it,
+which stays though reports come and go. `last_severity`: the worst, 0 none to 3 critical.
 `priority`: 0 to 100, a person's if `priority_set`. `said`: the sentence of its last closing or regression.
 """
 
@@ -71,13 +73,32 @@ report_rows = Table(
     Column("sha256", Text),
     Column("media_type", Text),
     Column("description", Text),
+    Column("fields", Text),
+    Column("origin_id", Text),
+    Column("placed_id", Text),
     Index("report_by_badcase", "badcase_id", "number"),
     Index("report_by_function", "system", "function", "number"),
     Index("report_by_client", "client", "number"),
+    # whatever a report can be asked by is found without reading all of them, and is in the order of the list
+    Index("report_by_system", "system", "number"),
+    Index("report_by_function_alone", "function", "number"),
+    Index("report_by_version", "version_order", "number"),
+    Index("report_by_model", "model_id", "number"),
+    Index("report_by_device", "device", "number"),
+    Index("report_by_truth", "truth", "number"),
+    Index("report_by_prediction", "predicted", "number"),
+    Index("report_by_score", "score", "number"),
+    Index("report_by_severity", "severity", "number"),
+    Index("report_by_kind", "kind", "number"),
+    Index("report_by_observed", "observed_at", "number"),
+    Index("report_by_sha256", "sha256", "number"),
+    Index("report_by_media", "media_type", "number"),
 )
 """
 One row a report. `model_id`: named by the client, else empty (then the version says it). `picture`: what tells its
-file from others: its SHA-256, else its link. `client`, `device`, `description` are as stored, so perhaps sealed.
+file from others: its SHA-256, else its link. `badcase_id`: where it is counted. `origin_id`: what its fingerprint names;
+`placed_id`: where a split put it, else the same; both NULL where that is where it is counted. `client`, `device`,
+`description` are as stored, so perhaps sealed. `fields`: JSON of the free ones that have something to say.
 """
 
 badcase_weeks = Table(
@@ -138,7 +159,7 @@ traffic_totals = Table(
 )
 
 badcase_text = TextIndex("badcase_text")
-"""Title, system and function, by `first_number`."""
+"""Titles, system and function, by `first_event`."""
 report_text = TextIndex("report_text")
 """Descriptions, by `number`."""
 

@@ -1,0 +1,61 @@
+"""What the doors look up before somebody merges or splits: pages, API and command line ask the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from mlife.badcases.commands.grouping import MOST_SPLIT
+from mlife.badcases.views import grouping
+from mlife.core.errors import Refused, no_such
+from mlife.core.projection import Reader
+
+
+def to_merge(read: Reader, badcase_ids: Iterable[str], into: str | None) -> dict[str, Any]:
+    """The input of `merge`; without *into*, the one with the most reports takes the others in."""
+    ids = list(dict.fromkeys(badcase_ids))
+    known = grouping.named(read, [*ids, *([into] if into else [])])
+    if not into:
+        counted = [k for k in known if k.badcase_id in ids]
+        if not counted:
+            raise Refused("no badcase is selected", remedy="select two or more with x, and try again")
+        into = max(counted, key=lambda k: (k.reports, k.badcase_id)).badcase_id
+    return {"badcase_ids": ids, "into": into, "known": [asdict(k) for k in known]}
+
+
+def to_split(
+    read: Reader, badcase_id: str, reports: Sequence[int | str], q: str | None, *, now: datetime
+) -> dict[str, Any]:
+    """
+    The input of `split`, beside title and reason.
+
+    Args:
+        reports: positions that were chosen. q: or all that a query finds in the badcase, as it is now.
+    """
+    found = grouping.named(read, [badcase_id])
+    if not found:
+        raise no_such("badcase", badcase_id)
+    if q is not None:
+        chosen = grouping.positions(read, badcase_id, q, now=now, limit=MOST_SPLIT + 1)
+    else:
+        chosen = grouping.counted_in(read, badcase_id, [int(n) for n in reports if str(n).isdecimal()])
+        if len(chosen) < len(set(map(str, reports))):
+            raise Refused(
+                f"some of these reports are not counted in {badcase_id}", remedy="choose them again from its reports"
+            )
+    if len(chosen) > MOST_SPLIT:
+        raise Refused(
+            f"the query finds more than {MOST_SPLIT:,} reports",
+            remedy="split by a narrower query several times, and merge what came of it",
+        )
+    (one,) = found
+    return {
+        "badcase_id": badcase_id,
+        "reports": chosen,
+        "counted": one.reports,
+        "system": one.system,
+        "function": one.function,
+        "q": q,
+    }

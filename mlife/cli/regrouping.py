@@ -1,0 +1,154 @@
+"""`mlife badcase merge|unmerge|split|rejoin|why`: which reports belong together."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mlife.cli.terminal import json_option, print_json, show, with_home
+
+if TYPE_CHECKING:
+    from mlife.core.command import Done
+    from mlife.runtime import Home
+
+
+def _told(home: Home, done: Done, words: str, *, as_json: bool, **ids: Any) -> None:
+    if done.position:
+        home.see(done.position)
+    if as_json:
+        print_json({"position": done.position, "changed": bool(done.events), **ids})
+    else:
+        click.echo(words if done.events else "nothing was left to do")
+
+
+@click.command("merge")
+@click.argument("badcase_ids", nargs=-1, required=True, metavar="BADCASE_ID…")
+@click.option("--into", help="Count them there. Default: in the one with the most reports.")
+@click.option("--reason", default="", help="Why they are one failure.")
+@json_option
+@with_home
+def merge(home: Home, badcase_ids: tuple[str, ...], into: str | None, reason: str, as_json: bool) -> None:
+    """
+    Count badcases in another one: old reports and new, pins, verdicts, causes and iterations. `unmerge` undoes it.
+
+    \b
+    mlife badcase merge bc-3dc1050e9f4b --into bc-0c2ad84a51fd --reason "the same masks"
+    """
+    from mlife.badcases import commands
+    from mlife.badcases.regrouping import to_merge
+
+    home.see(home.ports.store.head())
+    with home.ports.views.read() as read:
+        given = to_merge(read, badcase_ids, into)
+    done = home.do(commands.merge, **given, reason=reason)
+    merged = [getattr(e, "badcase_id", "") for e in done.events]
+    words = f"{', '.join(merged)}: counted in {given['into']} now"
+    _told(home, done, words, as_json=as_json, into=given["into"], merged=merged)
+
+
+@click.command("unmerge")
+@click.argument("badcase_id")
+@click.option("--reason", default="", help="What was wrong about the merge.")
+@json_option
+@with_home
+def unmerge(home: Home, badcase_id: str, reason: str, as_json: bool) -> None:
+    """
+    Take a merge back: the badcase is counted by itself again, with all that came for it since.
+
+    \b
+    mlife badcase unmerge bc-3dc1050e9f4b
+    """
+    from mlife.badcases import commands
+
+    done = home.do(commands.unmerge, badcase_id=badcase_id, reason=reason)
+    was = getattr(done.events[0], "was_into", "")
+    words = f"{badcase_id} is counted by itself again, apart from {was}"
+    _told(home, done, words, as_json=as_json, badcase_id=badcase_id, was_into=was)
+
+
+@click.command("split")
+@click.argument("badcase_id")
+@click.option("--title", required=True, help="What these reports show.")
+@click.option("--report", "reports", type=click.IntRange(1), multiple=True, help="Position of a report; repeat it.")
+@click.option("--query", "q", help="All reports of it that a query finds now.")
+@click.option("--reason", default="", help="Why they are another failure.")
+@json_option
+@with_home
+def split(
+    home: Home, badcase_id: str, title: str, reports: tuple[int, ...], q: str | None, reason: str, as_json: bool
+) -> None:
+    """
+    Count some reports of a badcase in a badcase of their own. Reports that come later stay with the old one.
+
+    \b
+    mlife badcase split bc-3dc1050e9f4b --title "open tops, at night" --query "client:fleet-7"
+    """
+    from mlife.badcases import commands
+    from mlife.badcases.regrouping import to_split
+
+    home.see(home.ports.store.head())
+    with home.ports.views.read() as read:
+        given = to_split(read, badcase_id, reports, q, now=home.do.clock.now())
+    done = home.do(commands.split, **given, title=title, reason=reason)
+    new_id = getattr(done.events[0], "badcase_id", "")
+    words = f"{len(given['reports'])} reports of {badcase_id} are counted in {new_id} now"
+    _told(home, done, words, as_json=as_json, badcase_id=new_id, reports=len(given["reports"]))
+
+
+@click.command("rejoin")
+@click.argument("badcase_id")
+@click.option("--again", is_flag=True, help="The other way: make a split again that was taken back.")
+@click.option("--reason", default="", help="What was wrong about it.")
+@json_option
+@with_home
+def rejoin(home: Home, badcase_id: str, again: bool, reason: str, as_json: bool) -> None:
+    """
+    Take a split back: its reports are counted where they came from.
+
+    \b
+    mlife badcase rejoin bc-3dc1050e9f4b
+    """
+    from mlife.badcases import commands
+
+    done = home.do(commands.split_again if again else commands.rejoin, badcase_id=badcase_id, reason=reason)
+    where = f"in {badcase_id} again" if again else "where they came from"
+    words = f"the reports of {badcase_id} are counted {where}"
+    _told(home, done, words, as_json=as_json, badcase_id=badcase_id)
+
+
+@click.command("why")
+@click.argument("badcase_id")
+@json_option
+@with_home
+def why(home: Home, badcase_id: str, as_json: bool) -> None:
+    """
+    Say why each report is in a badcase: by its fingerprint, or by which event.
+
+    \b
+    mlife badcase why bc-3dc1050e9f4b
+    """
+    from mlife.badcases.fingerprint import explain
+    from mlife.badcases.views import grouping, lists
+    from mlife.core.errors import there_is
+
+    home.see(home.ports.store.head())
+    with home.ports.views.read() as read:
+        elsewhere = grouping.home_of(read, badcase_id)
+        where = elsewhere.badcase_id if elsewhere else badcase_id
+        b = there_is(lists.badcase(read, where), "badcase", badcase_id)
+        parts = grouping.parts_of(read, where)
+    rows = [{**asdict(p), "because": explain(p.fingerprint, p.rule).sentence} for p in parts]
+    counts = {"reports": b.reports, "pictures": b.pictures, "clients": b.clients}
+    if as_json:
+        print_json({"badcase_id": where, "asked": badcase_id, **counts, "parts": rows})
+        return
+    if elsewhere:
+        click.echo(f"{badcase_id} is counted in {where} (event {elsewhere.number})")
+    click.echo(f"{where}  {b.title}: {b.reports} reports, {b.pictures} distinct pictures, {b.clients} clients")
+    columns = ("reports", "how", "badcase_id", "number", "by", "reason", "because")
+    show(rows, as_json=False, columns=columns, empty="no reports")
+
+
+COMMANDS = (merge, unmerge, split, rejoin, why)
