@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from sqlalchemy import and_, select
 
-from mlife.badcases.events import BadcaseReported
+from mlife.badcases.events import BadcaseReported, ReportDataFetched
 from mlife.core.events import Event, Recorded, registry, to_micros
 from mlife.core.projection import Projection, Tx
 from mlife.data.analysis import annotation_type_of, classes_of, file_type_of
@@ -24,6 +24,7 @@ from mlife.data.events import (
     DocumentImported,
     DocumentRowsAdded,
     DocumentRowsRemoved,
+    FileDerived,
     FileStored,
     GroupRowsFrozen,
 )
@@ -78,6 +79,32 @@ def mark_reported(run: Run, tx: Tx) -> None:
             for sha256 in _linked(r.json["data"])
         ],
     )
+
+
+@data.on(ReportDataFetched)
+def mark_fetched(run: Run, tx: Tx) -> None:
+    """Neither do those whose bytes, and so their names, came later."""
+    tx.insert_missing(
+        t.uses,
+        [
+            {"identity": e.sha256, "kind": "reported", "used_in": e.badcase_id, "sha256": e.sha256, "times": 1}
+            for e in (r.event for r in run)
+        ],
+    )
+
+
+@data.on(FileDerived)
+def mark_derived(run: Run, tx: Tx) -> None:
+    """Nor do copies of them, however they were cropped or cut."""
+    for e in (r.event for r in run):
+        known = tx.execute(select(t.uses.c.used_in).where(t.uses.c.identity == e.source, t.uses.c.kind == "reported"))
+        tx.insert_missing(
+            t.uses,
+            [
+                {"identity": e.sha256, "kind": "reported", "used_in": row.used_in, "sha256": e.sha256, "times": 1}
+                for row in known
+            ],
+        )
 
 
 def _linked(links: Iterable[JSON]) -> Iterator[str]:

@@ -41,6 +41,7 @@ class ImageInfo:
         format: e.g. `PNG`.
         mode: Pillow's name of the pixel type, e.g. `RGB`, `L`, `I;16`.
         media_type: e.g. `image/png`.
+        turned: EXIF says that it lies on its side: upright, width and height change places.
     """
 
     width: int
@@ -48,6 +49,7 @@ class ImageInfo:
     format: str
     mode: str
     media_type: str
+    turned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

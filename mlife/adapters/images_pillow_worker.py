@@ -29,6 +29,7 @@ CRISP_TO = 64  # pixels: a picture whose longer side is not above this is enlarg
 PNG_TO = 128 * 128  # pixels: small thumbnails stay exact, larger ones are WebP of a tenth of the bytes
 
 _TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # EXIF orientation → Pillow's Transpose
+_SIDEWAYS = {2, 4, 5, 6}  # those that swap width and height
 
 
 class _Refused(Exception):
@@ -110,6 +111,7 @@ def _probe(stream: BinaryIO, request: dict[str, Any]) -> bytes:
     image = _open_image(stream, request)
     found = {"width": image.width, "height": image.height, "format": image.format, "mode": image.mode}
     found["media_type"] = Image.MIME.get(image.format or "", "application/octet-stream")
+    found["turned"] = _TURNS.get(_orientation(image)) in _SIDEWAYS
     # Decoding is the only way to find a truncated file; a JPEG is decoded at an eighth of its size.
     image.draft(None, (1, 1))
     image.load()
@@ -122,7 +124,7 @@ def _thumbnail(stream: BinaryIO, request: dict[str, Any]) -> bytes:
     image = _open_image(stream, request)
     box = (request["width"], request["height"])
     turn = _TURNS.get(_orientation(image))
-    if turn is not None and turn in {2, 4, 5, 6}:
+    if turn in _SIDEWAYS:
         box = (box[1], box[0])
     image.draft(None, box)
     image.load()

@@ -85,3 +85,39 @@ def show_file(home: Home, sha256: str, as_json: bool) -> None:
     for name in ("sha256", "md5", "size", "media_type", "name", "stored_at", "path"):
         click.echo(f"{name:<12}{told[name]}")
     show([asdict(u) for u in uses], as_json=False, empty="nothing uses it")
+
+
+@command.command("copy")
+@click.argument("sha256")
+@click.argument("conversion")
+@click.argument("values", nargs=-1)
+@json_option
+@with_home
+def copy(home: Home, sha256: str, conversion: str, values: tuple[str, ...], as_json: bool) -> None:
+    """
+    Make a copy of a file: crop, mask, trim_sound, resample, waveform, frame, trim_film, transcode, or a plug-in's.
+
+    VALUES are its parameters. The original stays; the copy knows what it was made of, and how.
+
+    \b
+    mlife file copy sha256:0f3a… crop x=4 y=4 width=20 height=20
+    mlife file copy sha256:0f3a… trim_sound start=0.5 end=2
+    """
+    from mlife.core.media.conversions import refuse_unfit
+    from mlife.data import views
+    from mlife.data.copying import make_copy
+
+    digest = sha256.removeprefix("sha256:")
+    home.see(home.ports.store.head())
+    with home.ports.views.read() as read:
+        found = views.file(read, digest)
+    if found is None:
+        raise NotFound(f"no file {digest[:80]} is stored", remedy="mlife file put PATH stores one")
+    said = dict(value.partition("=")[::2] for value in values)
+    checked = refuse_unfit(conversion, found.media_type).check(said)
+    made, position = make_copy(home.ports, home.do, home.do, found, conversion, checked)
+    home.see(position)
+    if as_json:
+        print_json({"sha256": made.sha256, "source": found.sha256, "position": position})
+    else:
+        click.echo(f"sha256:{made.sha256} ({made.media_type}, {made.size:,} bytes)")

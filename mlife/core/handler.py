@@ -67,6 +67,15 @@ class Do:
         self._calls += 1
         return self._executor.under(f"{self._key}:{self._calls}", decide, *args, **input)
 
+    def open(self, value: Any) -> Any:
+        """*value* of an event with sealed texts readable again."""
+        return self._executor.sealer.open(value)
+
+    @property
+    def now(self) -> datetime:
+        """The time that commands carried out here are recorded at."""
+        return self._executor.envelope.at or self._executor.clock.now()
+
     def read(self) -> AbstractContextManager[Reader]:
         """
         The query tables; they have folded the fact already.

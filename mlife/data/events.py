@@ -30,6 +30,25 @@ class FileStored(Event):
     name: str = ""
 
 
+@event("mlife.file.derived", stream="derived/{sha256}", key="sha256", single=True)
+class FileDerived(Event):
+    """
+    A new file was made of a stored one, which stays as it is; its `FileStored` precedes this.
+
+    Fields:
+        sha256: of the new file. source: SHA-256 of the file that it was made of.
+        operation: the conversion's name. parameters: as they were given, so that it can be made again.
+        media_type: of the new file.
+    """
+
+    sha256: str
+    source: str
+    operation: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    media_type: str
+    by: str | None = None
+
+
 @event("mlife.document.imported", stream="document/{document_id}", key="document_id")
 class DocumentImported(Event):
     """

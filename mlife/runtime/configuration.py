@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from mlife.core.allowance import Allowance, Allowances
 from mlife.core.errors import Misconfigured, without_secrets
 
 SCHEMES: Final = {
@@ -18,7 +19,7 @@ SCHEMES: Final = {
 }
 """What each setting may begin with."""
 
-KNOWN: Final = ("home", "store", "bus", "files", "token")
+KNOWN: Final = ("home", "store", "bus", "files", "token", "webhook", "webhook_secret", "mail")
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,11 @@ class Settings:
         bus: `inprocess`, or `kafka://host:port,…`: then `mlife relay` and `mlife worker` do what `mlife up` does alone.
         files: `file:///path` or `s3+https://key:secret@host/bucket`.
         token: needed by every HTTP request if set; must be set to listen beyond loopback.
+        webhook, webhook_secret: URLs that alarms are posted to, and what they are signed with; blanks between several.
+        mail: `smtp+starttls://user:secret@host?from=…&to=…`: whom alarms are sent to.
         personal: system → names of the personal fields that are sealed beside `reporter`.
+        intake: how much each sender may bring over HTTP.
+        links: system (`*`: any other) → how the links of its reports are read: `hosts`, `s3` and what plug-ins know.
     """
 
     home: Path
@@ -40,7 +45,12 @@ class Settings:
     bus: str = field(repr=False)
     files: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
+    webhook: str | None = field(default=None, repr=False)
+    webhook_secret: str | None = field(default=None, repr=False)
+    mail: str | None = field(default=None, repr=False)
     personal: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    intake: Allowances = field(default_factory=Allowances)
+    links: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
     @property
     def is_alone(self) -> bool:
@@ -64,10 +74,10 @@ def settings(home: str | Path | None = None, *, config: Path | None = None, **fl
     if config is None and named and not file.exists():
         raise Misconfigured(f"MLIFE_CONFIG names {named}, and there is no such file", remedy="correct the name")
     told = _toml(file)
-    unknown = sorted(told.keys() - {*KNOWN, "personal"})
+    unknown = sorted(told.keys() - {*KNOWN, "intake", "personal", "links"})
     if unknown:
         raise Misconfigured(
-            f"{file.name} has unknown settings: {', '.join(unknown)}", remedy=f"use {', '.join(KNOWN)}, [personal]"
+            f"{file.name} has unknown settings: {', '.join(unknown)}", remedy=f"use {', '.join(KNOWN)}, [personal], [intake], [links]"
         )
     chosen = {k: flags.get(k) or os.environ.get(f"MLIFE_{k.upper()}") or told.get(k) for k in KNOWN}
     for name, value in chosen.items():
@@ -80,7 +90,12 @@ def settings(home: str | Path | None = None, *, config: Path | None = None, **fl
         bus=chosen["bus"] or "inprocess",
         files=chosen["files"] or f"file:///{folder}/files",
         token=chosen["token"],
+        webhook=chosen["webhook"],
+        webhook_secret=chosen["webhook_secret"],
+        mail=chosen["mail"],
         personal=_personal(told.get("personal", {})),
+        intake=_intake(told.get("intake", {})),
+        links=_links(told.get("links", {})),
     )
     _check(made)
     return made
@@ -95,6 +110,49 @@ def _personal(told: Any) -> dict[str, frozenset[str]]:
             "[personal] of mlife.toml is no table of lists", remedy='write a line for each system: dms = ["client"]'
         )
     return {system: frozenset(names) for system, names in told.items()}
+
+
+def _links(told: Any) -> dict[str, dict[str, Any]]:
+    if not (isinstance(told, dict) and all(isinstance(options, dict) for options in told.values())):
+        raise Misconfigured(
+            "[links] of mlife.toml is no table of tables",
+            remedy='write [links.dms] and below it hosts = ["cam.example"]',
+        )
+    return told
+
+
+LIMITS: Final = ("rate", "burst", "quota")
+"""Names in `[intake]`, and in `[intake.clients.NAME]` for a sender that is named."""
+
+
+def _intake(told: Any) -> Allowances:
+    if not isinstance(told, dict) or not isinstance(told.get("clients", {}), dict):
+        raise Misconfigured("[intake] of mlife.toml is no table", remedy="write [intake], then lines as rate = 500")
+    _known(told, (*LIMITS, "at_once", "clients"), "[intake]")
+    each = _allowance({name: told[name] for name in LIMITS if name in told}, "[intake]")
+    named = {
+        client: _allowance(limits, f"[intake.clients.{client}]") for client, limits in told.get("clients", {}).items()
+    }
+    at_once = told.get("at_once", Allowances.at_once)
+    if not isinstance(at_once, int) or isinstance(at_once, bool) or at_once < 1:
+        raise Misconfigured(f"at_once is {at_once!r} in [intake]", remedy="let it be a whole number of at least 1")
+    return Allowances(each, named, at_once)
+
+
+def _allowance(told: Any, where: str) -> Allowance:
+    if not isinstance(told, dict):
+        raise Misconfigured(f"{where} of mlife.toml is no table", remedy="write lines as rate = 500 below it")
+    _known(told, LIMITS, where)
+    for name, value in told.items():
+        kinds = (int, float) if name == "rate" else (int,)
+        if not isinstance(value, kinds) or isinstance(value, bool) or not 0 <= value < 10**12:
+            raise Misconfigured(f"{name} is {value!r} in {where}", remedy="give a number; 0 is no limit")
+    return Allowance(**told)
+
+
+def _known(told: Mapping[str, Any], names: Sequence[str], where: str) -> None:
+    if unknown := sorted(told.keys() - set(names)):
+        raise Misconfigured(f"{where} has unknown settings: {', '.join(unknown)}", remedy=f"use {', '.join(names)}")
 
 
 def _check(made: Settings) -> None:

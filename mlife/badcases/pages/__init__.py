@@ -25,6 +25,7 @@ from mlife.badcases.pages.reporting import router as reporting
 from mlife.badcases.pages.ruling import router as ruling
 from mlife.badcases.pages.saved import router as saved
 from mlife.badcases.pages.statistics import router as statistics
+from mlife.badcases.pages.suggesting import router as suggesting
 from mlife.badcases.pages.turns import router as turns
 from mlife.badcases.views.counts import alarms_waiting, needing_me, open_iterations
 from mlife.ui import iteration_box, rail, templates_from
@@ -85,6 +86,7 @@ for part in (
     functions,
     grouping,
     ruling,
+    suggesting,
     comments,
     causes,
     needs,

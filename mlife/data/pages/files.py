@@ -6,22 +6,25 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
+from textwrap import wrap
 from typing import BinaryIO
 from urllib.parse import quote
-from uuid import uuid4
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from mlife.core.errors import NotFound
+from mlife.core.events import derived_id
 from mlife.core.projection import Reader
 from mlife.data import views
+from mlife.data.events import FileDerived
 from mlife.data.images import images_of
-from mlife.data.pages.shown import cache_of, tabs
+from mlife.data.pages.shown import tabs
 from mlife.data.views import FileView
 from mlife.ui import answer, page
 from mlife.ui.doing import Doing, Hands
 from mlife.ui.lists import asked
+from mlife.ui.media import cache_of, keep, look_at
 
 router = APIRouter()
 FOREVER = "private, max-age=31536000, immutable"
@@ -30,6 +33,10 @@ SIZES = (44, 96, 192, 384, 768)
 CHUNK = 1 << 18
 BYTES = "application/octet-stream"
 LINK_SECONDS = 600
+HARMLESS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
+"""Headers of whatever came from outside, or was made of it: if a browser is led to it, nothing in it runs."""
+ROOM_FOR_WORDS = 192
+"""Side of a placeholder, in pixels, from which words can be read."""
 
 
 @page(router, "/files")
@@ -66,6 +73,10 @@ def about_file(request: Request, sha256: str, hands: Hands) -> Response:
         uses = views.uses_of_file(read, sha256)
         position = read.position
     data = {**asdict(found), "uses": [asdict(u) for u in uses], "position": position}
+    look = look_at(request, hands, found.sha256)
+    data |= {"width": look.width, "height": look.height, "seconds": look.seconds, "problem": look.problem}
+    derived = made_of(hands, found.sha256)
+    data["made_of"] = derived and derived.model_dump(mode="json")
     return answer(request, "data/file.html", data, file=found)
 
 
@@ -84,8 +95,7 @@ def download(request: Request, sha256: str, hands: Hands) -> Response:
     shown_as = disposition(Path(known.name).name if known and known.name else digest)
     headers = {
         "Content-Disposition": shown_as,
-        "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "default-src 'none'; sandbox",
+        **HARMLESS,
         "Cache-Control": FOREVER,
         "ETag": f'"{digest}"',
     }
@@ -122,7 +132,7 @@ def thumbnail(request: Request, sha256: str, hands: Hands, size: int = 96) -> Re
     if not is_digest(sha256):
         raise NotFound(f"{sha256[:80]!r} is no SHA-256", remedy="give 64 hexadecimal digits in lower case")
     tag = f'"{sha256}-{side}"'
-    headers = {"Cache-Control": FOREVER, "ETag": tag, "X-Content-Type-Options": "nosniff"}
+    headers = {"Cache-Control": FOREVER, "ETag": tag, **HARMLESS}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     kept = cache_of(request) / "thumbnails" / sha256[:2] / f"{sha256}-{side}"
@@ -132,13 +142,13 @@ def thumbnail(request: Request, sha256: str, hands: Hands, size: int = 96) -> Re
     with hands.read() as read:
         found = the_file(read, sha256)
     body = _drawn(hands, found, side)
-    _keep(kept, body)
+    keep(kept, body)
     return Response(body, headers=headers, media_type=_kind_of(body))
 
 
 def _drawn(hands: Doing, file: FileView, side: int) -> bytes:
     if not file.is_image:
-        return card(file.media_type, side)
+        return card(file.media_type, side, f"is {file.media_type}, which is not shown")
     path = hands.ports.blobs.path(file.sha256)
     if path is None:
         with hands.ports.blobs.open(file.sha256) as content:
@@ -146,19 +156,22 @@ def _drawn(hands: Doing, file: FileView, side: int) -> bytes:
     else:
         made = images_of(hands.ports).thumbnail(path, (side, side))
     body: bytes | None = getattr(made, "body", None)
-    return card(file.media_type, side) if body is None else body
+    return card(file.media_type, side, str(getattr(made, "problem", ""))) if body is None else body
 
 
-def card(media_type: str, side: int) -> bytes:
-    """A drawing that says what kind of file it is, for what has no picture."""
+def card(media_type: str, side: int, problem: str) -> bytes:
+    """A quiet drawing that says what kind of file it is and why it is not shown; in words where there is room."""
     kind, _, detail = media_type.partition("/")
     word = {"application": detail, "text": "text" if detail == "plain" else detail}.get(kind, kind)
     word = escape(word.removeprefix("x-").replace("octet-stream", "bytes")[:10])
+    lines = wrap(problem, 26, max_lines=3, placeholder=" …") if side >= ROOM_FOR_WORDS else []
+    said = "".join(f'<text x="48" y="{66 + 7 * n}" font-size="6">{escape(t)}</text>' for n, t in enumerate(lines))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 96 96" width="{side}" height="{side}" role="img">'
-        f"<title>{escape(media_type)}</title>"
-        '<rect x="14" y="8" width="68" height="80" rx="6" fill="none" stroke="#8a8478" stroke-width="2"/>'
-        f'<text x="48" y="54" text-anchor="middle" font-family="sans-serif" font-size="13" fill="#8a8478">{word}</text>'
+        f"<title>{escape(media_type)}: {escape(problem)}</title>"
+        '<rect x="6" y="8" width="84" height="80" rx="6" fill="none" stroke="#8a8478" stroke-width="2"/>'
+        '<g text-anchor="middle" font-family="sans-serif" fill="#8a8478">'
+        f'<text x="48" y="{46 if lines else 54}" font-size="13">{word}</text>{said}</g>'
         "</svg>"
     ).encode()
 
@@ -175,14 +188,6 @@ def _kind_of(body: bytes) -> str:
     return "image/svg+xml" if body.startswith(b"<svg") else "image/webp"
 
 
-def _keep(kept: Path, body: bytes) -> None:
-    """Beside its place first, then renamed: a reader never sees half of it."""
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    partial = kept.with_name(f".{uuid4().hex}")
-    partial.write_bytes(body)
-    partial.replace(kept)
-
-
 def the_file(read: Reader, sha256: str) -> FileView:
     """
     The file, by its digest with or without `sha256:`.
@@ -194,3 +199,9 @@ def the_file(read: Reader, sha256: str) -> FileView:
     if found is None:
         raise NotFound(f"no file {sha256[:80]} is stored", remedy="put it first: mlife file put, or POST /api/v1/files")
     return found
+
+
+def made_of(hands: Doing, sha256: str) -> FileDerived | None:
+    """What a copy was made of; None for a file that is none."""
+    found = hands.ports.store.find([derived_id(f"derived/{sha256}")])
+    return next((r.event for r in found.values() if isinstance(r.event, FileDerived)), None)

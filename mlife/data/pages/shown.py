@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from fastapi import Request
@@ -26,12 +25,6 @@ ROOMS = (("Documents", "/documents"), ("Groups", "/groups"), ("Requests", "/requ
 def intake_of(hands: Doing) -> DataIntake:
     """The intake, acting as whoever asks; the runner of this process or another projects."""
     return DataIntake(hands.ports, hands.executor)
-
-
-def cache_of(request: Request) -> Path:
-    """Where what can be made again is kept."""
-    home: Path = request.app.state.home.settings.home
-    return home / "cache"
 
 
 def tabs(here: str) -> list[JSON]:

@@ -1,0 +1,151 @@
+"""
+Linked bytes: who reads what a report links to, and which addresses a stranger's link may lead to.
+
+A fetcher is a plug-in by the scheme of the link, made for each system from its `[links.<system>]` table in mlife.toml.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, BinaryIO, Protocol, TypeAlias
+
+from mlife.core.errors import Misconfigured, MLifeError, shortened
+from mlife.core.media.plugins import FETCHERS, plugin
+
+MOST_BYTES = 256 << 20
+"""Of one linked file."""
+MOST_SECONDS = 20.0
+"""For one linked file, from the look-up of its host's name to its last byte."""
+
+
+class Unreadable(MLifeError):
+    """
+    A link whose bytes can't be had; the message says why, as the predicate of a sentence about the link.
+
+    Args:
+        is_passing: another try may help: the host was away.
+    """
+
+    status = 502
+    title = "Link can't be read"
+
+    def __init__(self, message: str, *, remedy: str = "", is_passing: bool = False) -> None:
+        super().__init__(message, remedy=remedy)
+        self.is_passing = is_passing
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much one link may cost."""
+
+    bytes: int = MOST_BYTES
+    seconds: float = MOST_SECONDS
+
+    @property
+    def until(self) -> float:
+        """The moment (`time.monotonic`) that is the last, counted from now."""
+        return time.monotonic() + self.seconds
+
+
+class Fetcher(Protocol):
+    """Reads links of one scheme for one system; may be used from many threads."""
+
+    def fetch(self, uri: str, bounds: Bounds) -> BinaryIO:
+        """
+        The bytes, to be read once from their start, within *bounds*; the caller closes them.
+
+        Raises:
+            Unreadable: they can't be had.
+        """
+
+
+Options: TypeAlias = Mapping[str, Any]
+"""What mlife.toml says of a system's links."""
+MakeFetcher: TypeAlias = Callable[[Options], Fetcher]
+
+
+class Links:
+    """
+    Every system's fetchers.
+
+    Args:
+        options: system → its table of mlife.toml; `*`: of systems that have none.
+    """
+
+    def __init__(self, options: Mapping[str, Options]) -> None:
+        self._options = options
+        self._fetcher = lru_cache(maxsize=256)(self._made)
+
+    def fetch(self, system: str, uri: str, bounds: Bounds | None = None) -> BinaryIO:
+        """
+        The bytes that *uri* of a report of *system* leads to.
+
+        Raises:
+            Unreadable: they can't be had, or nothing installed reads such links.
+        """
+        fetcher = self._fetcher(system, uri.partition(":")[0].lower())
+        return fetcher.fetch(uri, bounds or Bounds())
+
+    def _made(self, system: str, scheme: str) -> Fetcher:
+        make: MakeFetcher | None = plugin(FETCHERS, scheme)
+        if make is None:
+            raise Unreadable(
+                f"begins with {shortened(scheme, 40)}, and nothing installed reads that",
+                remedy=f"install a plug-in for {FETCHERS}, or send the bytes",
+            )
+        try:
+            return make(self._options.get(system, self._options.get("*", {})))
+        except Misconfigured as e:
+            raise Unreadable(e.message, remedy=e.remedy) from e
+
+
+def public_addresses(host: str, port: int) -> list[str]:
+    """
+    The addresses of *host*, if a stranger may lead us to every one of them.
+
+    Whoever connects must take one of these and not ask for the name again: the answer may be another then.
+
+    Raises:
+        Unreadable: the name is unknown, or has an address that is not public (of this machine, its network, a cloud's
+            metadata service). One bad address of several is enough: which one is taken must not be luck.
+    """
+    found = addresses(host, port)
+    for address in found:
+        if not is_public(address):
+            raise Unreadable(
+                f"leads to {host} at {address}, which is no public address",
+                remedy='if the system may read from there, name the host in mlife.toml: [links.<system>] hosts = ["…"]',
+            )
+    return found
+
+
+def addresses(host: str, port: int) -> list[str]:
+    """The addresses of *host*, in the resolver's order. Raises Unreadable: there are none."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as e:
+        raise Unreadable(f"names the host {shortened(host, 100)}, which nobody knows", is_passing=True) from e
+    return list(dict.fromkeys(str(info[4][0]) for info in found))
+
+
+def is_public(address: str) -> bool:
+    """Is it an address of the public Internet? IPv4 in IPv6's clothes is looked at as IPv4."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
+        if found in _NAT64:
+            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+    return found.is_global and not found.is_multicast and not found.is_reserved
+
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
