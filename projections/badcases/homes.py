@@ -114,7 +114,7 @@ def gather(tx: Tx, homes: Iterable[str], *tables: Table) -> None:
         said: list[dict[str, Any]] = []
         for some in sliced(members):
             said += [
-                {name: _stored(value) for name, value in row._asdict().items()}
+                {str(name): _stored(value) for name, value in row._asdict().items()}
                 for row in tx.execute(select(twin).where(twin.c.badcase_id.in_(some)))
             ]
         said.sort(key=_order(table))
