@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from mlife.bench import following, growth, intake, overhttp, rebuilding, starting
+from mlife.bench import following, growth, intake, overhttp, pages, rebuilding, retrieval, starting
 from mlife.bench.figures import Bench, Figure, measures
 from mlife.runtime import needing
 
-MODULES = (intake, overhttp, following, rebuilding, growth, starting)
+MODULES = (intake, overhttp, following, rebuilding, growth, retrieval, pages, starting)
 GROUPS = tuple(
     name for module in MODULES for name, measure in measures.items() if measure.__module__ == module.__name__
 )
@@ -31,6 +31,7 @@ CLUSTER = {
     "cluster-rebuild": "rebuilding",
     "cluster-catch-up": "folding",
     "cluster-growth": "store",
+    "cluster-retrieval": "retrieval",
 }
 """Groups of the cluster size, and the modules of `mlife.bench.cluster` that have them: loaded when asked for."""
 

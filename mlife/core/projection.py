@@ -162,6 +162,9 @@ class Reader(Protocol):
     def value(self, statement: Executable) -> Any:
         """The first column of the first row, or None."""
 
+    def parts(self, statement: Executable, size: int) -> Iterator[Sequence[AnyRow]]:
+        """The rows of *statement*, *size* at a time: what memory they take does not grow with their number."""
+
 
 class Views(Protocol):
     """The query tables: read by everybody, written by the runner."""

@@ -32,6 +32,7 @@ HOME_SECONDS: Final = 15.0
 EXTRAS: Final = (
     ("onnxruntime", "onnx", "serving models here"),
     ("sklearn", "demo", "`mlife demo`"),
+    ("pyarrow", "parquet", "exports as Parquet"),
     ("eventsourcing", "eventsourcing", "applications of the eventsourcing library in the same log"),
 )
 
@@ -76,6 +77,7 @@ def _home(chosen: Settings, *, fix: bool) -> Iterator[Finding]:
             yield Finding("keys", "wrong", "keys.db can be read by others", f"chmod 600 {keys}, or --fix")
     is_open = "token set" if chosen.token else "no token: this machine only"
     yield Finding("network", "ok", is_open)
+    yield _limits(chosen)
 
 
 def _disk(what: str, folder: Path) -> Iterator[Finding]:
@@ -184,6 +186,13 @@ def _opened(chosen: Settings) -> Iterator[Finding]:
         else:
             yield Finding("relay process", "wrong", "nobody publishes the log", "start `mlife relay`")
         yield from _following(home, bus.position)
+
+
+def _limits(chosen: Settings) -> Finding:
+    """What a sender may bring over HTTP."""
+    told = chosen.intake
+    named = "".join(f"; {client}: {allowed}" for client, allowed in sorted(told.named.items()))
+    return Finding("intake", "ok", f"each sender may bring {told.each}{named}; {told.at_once} requests at once")
 
 
 def _runner(home: Home) -> Finding:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import orjson
+from mlife.projections.badcases.history import reach
 from sqlalchemy import select
 
 from mlife.badcases.standing import Facts, Seen, status_of
@@ -19,6 +21,7 @@ from mlife.badcases.views.tables import (
     iteration_rows,
     traffic_totals,
 )
+from mlife.core.events import Recorded
 from mlife.core.judgement import Standing, Word
 from mlife.core.projection import Tx
 from mlife.core.tables import AnyRow
@@ -27,8 +30,13 @@ SLICE = 500
 """Badcases in one statement."""
 
 
-def restate(tx: Tx, badcase_ids: Iterable[str]) -> None:
-    """Compute the status of *badcase_ids* again."""
+def restate(tx: Tx, badcase_ids: Iterable[str], by: Mapping[str, Recorded[Any]] | None = None) -> None:
+    """
+    Compute the status of *badcase_ids* again.
+
+    Args:
+        by: for each the event that may have changed it, to be noted in its history; None: a run of reports or traffic.
+    """
     ids = sorted(badcase_ids)
     if not ids:
         return
@@ -37,12 +45,15 @@ def restate(tx: Tx, badcase_ids: Iterable[str]) -> None:
         some = ids[start : start + SLICE]
         rows = tx.execute(select(badcase_rows).where(badcase_rows.c.badcase_id.in_(some)))
         facts = world.facts_of(rows)
-        changed = []
-        for row in rows:
-            status = status_of(facts[row.badcase_id])
-            if status != row.status:
-                changed.append({"badcase_id": row.badcase_id, "status": status})
+        statuses = {row.badcase_id: status_of(facts[row.badcase_id]) for row in rows}
+        changed = [
+            {"badcase_id": row.badcase_id, "status": statuses[row.badcase_id]}
+            for row in rows
+            if statuses[row.badcase_id] != row.status
+        ]
         tx.update(badcase_rows, changed)
+        if by is not None:
+            reach(tx, statuses, by)
 
 
 class _World:

@@ -307,3 +307,8 @@ class SqlReader:
         """See `Reader.value`."""
         row = self.one(statement)
         return None if row is None else row[0]
+
+    def parts(self, statement: Executable, size: int) -> Iterator[Sequence[AnyRow]]:
+        """See `Reader.parts`."""
+        with self._asking(), self._c.execute(statement, execution_options={"yield_per": size}) as rows:
+            yield from rows.partitions()

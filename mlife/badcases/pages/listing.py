@@ -12,18 +12,18 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from mlife.badcases.pages.shown import picture_of
-from mlife.badcases.views import lists, models, statistics
-from mlife.badcases.views.rows import BadcaseListing, Share, Week
+from mlife.badcases.views import lists, models, statistics, turns
+from mlife.badcases.views.rows import AlarmView, BadcaseListing, Share, Week
+from mlife.badcases.views.saved import saved_views
 from mlife.badcases.views.search import searchable_badcases, searchable_reports
-from mlife.core.query import Listing, complete, fields_help, narrow
-from mlife.ui import Bar, Cell, Mark, answer, bars, distribution, matrix, page, selection, sparkline, with_query
+from mlife.core.query import Listing, Range, complete, fields_help, narrow
+from mlife.ui import Bar, Mark, answer, bars, page, selection, sparkline, with_query
 from mlife.ui.charts import BarChart
 from mlife.ui.doing import Hands
+from mlife.ui.filters import plural
 from mlife.ui.lists import Asked, asked, facet_links
 
 router = APIRouter(tags=["badcases"])
-MOST_CLASSES = 24
-"""Rows and columns of a confusion matrix that can still be read."""
 
 
 @page(router, "/badcases")
@@ -45,6 +45,8 @@ def list_badcases(
         counts = statistics.facets(read, ask.readable, now=now) if facets or not api else {}
         weeks = [] if api else statistics.weeks_matching(read, ask.readable, now=now)
         releases = [] if api else models.releases(read)
+        alarms = [] if api else turns.alarms(read, waiting=True)
+        saved = [] if api else saved_views(read, "badcases")
         position = read.position
     data = listing.told("badcases", (asdict(v) for v in listing.items), position, reports=listing.reports)
     if facets:
@@ -59,9 +61,11 @@ def list_badcases(
         ask=ask,
         sentence=sentence_of(ask, listing, counts),
         groups=facet_links(request, ask.readable, _pairs(counts), searchable_badcases),
-        chart=week_chart(weeks, releases),
+        chart=week_chart(weeks, releases, alarms_of(alarms, counts), q=ask.readable),
         tabs=tabs(ask.readable, "badcases", listing),
         selected=selection(request),
+        saved=saved,
+        saved_of="badcases",
         trend=lambda v: sparkline("12 weeks", v.trend),
         sorted_by=sort or searchable_badcases.default_sort,
         page_of=_pager(request, listing),
@@ -78,37 +82,19 @@ def list_reports(
     ask = asked(request, q, searchable_reports, now)
     with hands.read() as read:
         listing = lists.reports(read, ask.readable, now=now, sort=sort, after=after, limit=limit)
+        saved = saved_views(read, "reports")
         position = read.position
     data = listing.told("reports", (hands.open(asdict(v)) for v in listing.items), position)
     return answer(
-        request, "badcases/reports.html", data, ask=ask, page_of=_pager(request, listing), picture=picture_of(hands)
-    )
-
-
-@page(router, "/badcases/statistics")
-def show_statistics(request: Request, hands: Hands, q: str = "") -> Response:
-    """The statistics of the badcases that the query asks for, counted in reports."""
-    now = hands.now
-    ask = asked(request, q, searchable_badcases, now)
-    with hands.read() as read:
-        found = statistics.analyse(read, ask.readable, now=now)
-        listing = lists.badcases(read, ask.readable, now=now, limit=1)
-        releases = models.releases(read)
-        position = read.position
-    data: dict[str, Any] = {name: [asdict(row) for row in rows] for name, rows in found.items() if name != "confusion"}
-    data["confusion"] = [
-        {"truth": truth, "prediction": said, "count": count} for (truth, said), count in found["confusion"].items()
-    ]
-    return answer(
         request,
-        "badcases/statistics.html",
-        {"statistics": data, "total": listing.total, "reports": listing.reports, "position": position},
+        "badcases/reports.html",
+        data,
         ask=ask,
-        tabs=tabs(ask.readable, "statistics", listing),
-        sentence=sentence_of(ask, listing, {}),
-        weeks=week_chart(found["weeks"], releases),
-        shares=[share_chart(name, ask.readable, found[name]) for name in ("function", "version", "client", "status")],
-        confusion=confusion_chart(ask.readable, found["confusion"]),
+        page_of=_pager(request, listing),
+        picture=picture_of(hands),
+        more=listing.more,
+        saved=saved,
+        saved_of="reports",
     )
 
 
@@ -128,15 +114,17 @@ def _pairs(facets: Mapping[str, Sequence[Share]]) -> dict[str, list[tuple[str | 
 
 def tabs(q: str, here: str, listing: BadcaseListing) -> list[dict[str, Any]]:
     """The views of the same badcases."""
-    tail = f"?q={_quoted(q)}" if q else ""
+    tail = f"?q={quoted(q)}" if q else ""
     return [
+        {"label": "Needs me", "href": "/badcases/needs", "here": False, "count": None},
         {"label": "Badcases", "href": f"/badcases{tail}", "here": here == "badcases", "count": listing.total},
         {"label": "Reports", "href": "/reports", "here": False, "count": None},
         {"label": "Statistics", "href": f"/badcases/statistics{tail}", "here": here == "statistics", "count": None},
     ]
 
 
-def _quoted(q: str) -> str:
+def quoted(q: str) -> str:
+    """*q* as it stands in an address."""
     return quote(q)
 
 
@@ -154,15 +142,36 @@ def sentence_of(ask: Asked, listing: BadcaseListing, facets: dict[str, list[Shar
     }
 
 
-def week_chart(weeks: list[Week], releases: list[tuple[str, str, Any]]) -> BarChart | None:
-    """Reports by week with the releases over them; None without reports."""
+def alarms_of(alarms: Sequence[AlarmView], facets: Mapping[str, Sequence[Share]]) -> list[AlarmView]:
+    """Those that are about a function of what is listed."""
+    functions = {s.value for s in facets.get("function", ())}
+    return [a for a in alarms if a.function in functions]
+
+
+def week_chart(
+    weeks: list[Week],
+    releases: list[tuple[str, str, Any]],
+    alarms: Sequence[AlarmView] = (),
+    *,
+    q: str = "",
+    to: str = "/badcases",
+) -> BarChart | None:
+    """
+    Reports by week with the releases over them; weeks of a waiting alarm bear its mark. None without reports.
+
+    Args:
+        q: what a bar narrows, in the list *to*.
+    """
     if not weeks:
         return None
+    wrong = {w.begins: a for w in weeks for a in alarms if _meets(w, a)}
     shown = [
         Bar(
             f"{w.begins.day} {w.begins:%b}",
             w.count,
-            f"/reports?q=observed:{w.begins:%Y-%m-%d}..{w.begins + timedelta(days=6):%Y-%m-%d}",
+            f"{to}?q={quoted(narrow(q, 'observed', week_of(w)))}",
+            alarm=w.begins in wrong,
+            note=_alarm_note(wrong.get(w.begins), last=w.begins == max(wrong, default=None)),
         )
         for w in weeks
     ]
@@ -175,38 +184,22 @@ def week_chart(weeks: list[Week], releases: list[tuple[str, str, Any]]) -> BarCh
     return bars("Reports by week observed", shown, marks)
 
 
-def share_chart(name: str, q: str, shares: list[Share]) -> BarChart:
-    """One bar for each value, as a link that narrows."""
-    return distribution(
-        f"Reports by {name}",
-        [
-            Bar(s.value or f"no {name}", s.count, f"/badcases/statistics?q={_quoted(narrow(q, name, s.value))}")
-            for s in shares[:20]
-        ],
-    )
+def week_of(week: Week) -> Range:
+    """The days of a week, as the query language says them."""
+    return Range(f"{week.begins:%Y-%m-%d}", f"{week.begins + timedelta(days=6):%Y-%m-%d}")
 
 
-def confusion_chart(q: str, pairs: dict[tuple[str | None, str], int]) -> Any:
-    """Truth against prediction for the classes with most reports; None where nothing compares classes."""
-    if not pairs:
-        return None
-    sizes: dict[str, int] = {}
-    for (truth, said), count in pairs.items():
-        for label in (truth or "?", said):
-            sizes[label] = sizes.get(label, 0) + count
-    kept = set(sorted(sizes, key=lambda label: (-sizes[label], label))[:MOST_CLASSES])
-    cells = {}
-    for (truth, said), count in pairs.items():
-        if (truth or "?") in kept and said in kept:
-            narrower = narrow(narrow(q, "truth", truth), "prediction", said)
-            cells[truth or "?", said] = Cell(count, f"/badcases?q={_quoted(narrower)}")
-    rows = sorted({row for row, _ in cells}, key=_by_number)
-    columns = sorted({column for _, column in cells}, key=_by_number)
-    return matrix("Truth and prediction", rows, columns, cells)
+def _meets(week: Week, alarm: AlarmView) -> bool:
+    return alarm.from_at < week.begins + timedelta(days=7) and week.begins <= alarm.to_at
 
 
-def _by_number(label: str) -> tuple[int, str]:
-    return (int(label), "") if label.isdecimal() and len(label) < 10 else (10**10, label)
+def _alarm_note(alarm: AlarmView | None, *, last: bool) -> str:
+    """What the last week of an alarm says of it; the weeks before it are drawn alike and say nothing."""
+    if alarm is None or not last:
+        return ""
+    if alarm.rate and alarm.usual and alarm.rate > alarm.usual:
+        return f"{alarm.rate / alarm.usual:.1f}× its usual rate"
+    return plural(alarm.badcases, "badcase") + f" of version {alarm.version}"
 
 
 def _pager(request: Request, listing: Listing[Any]) -> dict[str, str | None]:

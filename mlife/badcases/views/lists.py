@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, and_, func, select
 
 from mlife.badcases.views.models import behind
 from mlife.badcases.views.rows import BadcaseListing, BadcaseView, ReportView
@@ -36,20 +36,30 @@ from mlife.core.tables import AnyRow
 b, r = badcase_rows.c, report_rows.c
 LISTED_PICTURES = 100
 """Reports of a badcase up to which a list counts its distinct files; a page must not grow with the log."""
+MOST_COUNTED = 10_000
+"""Up to here the reports that match are counted: a page must not take longer the more there are."""
 TREND_WEEKS = 12
 
 
 def badcases(
-    read: Reader, q: str = "", *, now: datetime, sort: str | None = None, after: str | None = None, limit: int = 50
+    read: Reader,
+    q: str = "",
+    *,
+    now: datetime,
+    sort: str | None = None,
+    after: str | None = None,
+    limit: int = 50,
+    only: Sequence[str] | None = None,
 ) -> BadcaseListing:
     """
-    A page of badcases.
+    A page of badcases; with *only* of those among these ids.
 
     Raises:
         QueryError: the query, sort, cursor or limit can't be used.
     """
+    among = counted_badcases() if only is None else and_(counted_badcases(), b.badcase_id.in_(only))
     asked = page(
-        _badcase_columns().where(counted_badcases()),
+        _badcase_columns().where(among),
         searchable_badcases,
         q,
         now=now,
@@ -61,7 +71,7 @@ def badcases(
     total = read.one(
         select(func.count().label("total"), func.coalesce(func.sum(b.frequency), 0).label("of_reports"))
         .select_from(badcase_rows)
-        .where(asked.condition, counted_badcases())
+        .where(asked.condition, among)
     )
     assert total is not None  # an aggregate has one row
     return BadcaseListing(with_details(read, cut.items), cut.after, cut.before, total.total, total.of_reports)
@@ -97,10 +107,13 @@ def reports(
     """A page of reports. As `badcases` otherwise."""
     asked = page(select(report_rows), searchable_reports, q, now=now, sort=sort, after=after, limit=limit)
     cut = asked.cut(read.all(asked.select))
-    total = read.value(select(func.count()).select_from(report_rows).where(asked.condition)) if q.strip() else None
-    if total is None:
+    if not q.strip():
         total = read.value(select(func.coalesce(func.sum(b.frequency), 0)))
-    return Listing(report_views(read, cut.items), cut.after, cut.before, total)
+        return Listing(report_views(read, cut.items), cut.after, cut.before, total)
+    some = select(r.number).where(asked.condition).limit(MOST_COUNTED + 1).subquery()
+    total = int(read.value(select(func.count()).select_from(some)) or 0)
+    listed = report_views(read, cut.items)
+    return Listing(listed, cut.after, cut.before, min(total, MOST_COUNTED), more=total > MOST_COUNTED)
 
 
 def reports_of(read: Reader, badcase_id: str, *, limit: int = 60, before: int | None = None) -> list[ReportView]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, select
 
+from mlife.badcases.views import history
 from mlife.badcases.views.rows import Share, Week
 from mlife.badcases.views.search import counted_badcases, searchable_badcases, severity_word
-from mlife.badcases.views.tables import badcase_clients, badcase_rows, badcase_versions, badcase_weeks
+from mlife.badcases.views.tables import badcase_clients, badcase_fields, badcase_rows, badcase_versions, badcase_weeks
 from mlife.core.events import EPOCH
 from mlife.core.projection import Reader
 from mlife.core.query import compile_query, parse
 
 b = badcase_rows.c
+MATRIX_ROWS = 20
+"""Badcases of the matrix of versions."""
 STATISTIC_ROWS = 40
 """Values that a statistic names; the rest are few."""
 
@@ -70,15 +74,18 @@ def _joined(
     return [Share(row.shown, row.how_many) for row in rows]
 
 
-def analyse(read: Reader, q: str, *, now: datetime) -> dict[str, Any]:
+def analyse(read: Reader, q: str, *, now: datetime, only: Sequence[str] | None = None) -> dict[str, Any]:
     """
-    The statistics of the badcases that match, counted in reports.
+    The statistics of the badcases that match, counted in reports; with *only* of those among these ids.
 
     Returns:
-        `function`, `version`, `client`, `status`: lists of `Share`; `confusion`: (truth, prediction) → reports for
-        classes; `weeks`: list of `Week` without gaps.
+        `function`, `version`, `client`, `status`, `place`: lists of `Share`; `confusion`: (truth, prediction) → reports
+        for classes; `weeks`: list of `Week` without gaps; `matrix`: (badcase, version) → reports of the badcases with
+        most, `titles` of those; `times`: list of `TimeTo`; `solved`: a `Solved`.
     """
     condition = and_(compile_query(parse(q), searchable_badcases, now), counted_badcases())
+    if only is not None:
+        condition = and_(condition, b.badcase_id.in_(only))
     total = func.sum(b.frequency)
     pairs = read.all(
         select(b.truth, b.predicted, total.label("how_many"))
@@ -94,7 +101,38 @@ def analyse(read: Reader, q: str, *, now: datetime) -> dict[str, Any]:
         "client": _clients(read, condition),
         "confusion": {(row.truth, row.predicted): row.how_many for row in pairs},
         "weeks": weeks(read, condition),
+        "place": _places(read, condition),
+        "times": history.times_to(read, condition),
+        "solved": history.solved(read, condition),
+        **_by_version(read, condition),
     }
+
+
+def _places(read: Reader, condition: ColumnElement[bool]) -> list[Share]:
+    """By the declared field `place`."""
+    f = badcase_fields.c
+    return _joined(read, f.value, func.sum(f.frequency), f.badcase_id, and_(condition, f.name == "place"))
+
+
+def _by_version(read: Reader, condition: ColumnElement[bool]) -> dict[str, Any]:
+    """The badcases with most reports against the versions that those came from."""
+    v = badcase_versions.c
+    top = read.all(
+        select(b.badcase_id, b.title).where(condition).order_by(b.frequency.desc(), b.badcase_id).limit(MATRIX_ROWS)
+    )
+    titles = {row.badcase_id: row.title for row in top}
+    rows = read.all(
+        select(v.badcase_id, v.version, func.sum(v.frequency).label("how_many"))
+        .where(v.badcase_id.in_(list(titles)))
+        .group_by(v.badcase_id, v.version)
+    )
+    return {"matrix": {(row.badcase_id, row.version): row.how_many for row in rows}, "titles": titles}
+
+
+def titles_of(read: Reader, badcase_ids: Sequence[str]) -> dict[str, str]:
+    """badcase → its title."""
+    rows = read.all(select(b.badcase_id, b.title).where(b.badcase_id.in_(badcase_ids)))
+    return {row.badcase_id: row.title for row in rows}
 
 
 def _summed(read: Reader, column: Any, condition: ColumnElement[bool]) -> list[Share]:

@@ -25,7 +25,7 @@ from mlife.core.query.nodes import (
     Text,
     terms_of,
 )
-from mlife.core.query.paging import Order, Page, Slice, page, read_sort
+from mlife.core.query.paging import Order, Page, Slice, in_order, page, read_sort
 from mlife.core.query.parser import parse
 from mlife.core.query.problem import QueryError, Span
 from mlife.core.query.sql import compile_query, starts_with
@@ -61,6 +61,7 @@ __all__ = [
     "contains_text",
     "counts_by",
     "fields_help",
+    "in_order",
     "moment_text",
     "narrow",
     "page",

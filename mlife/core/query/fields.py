@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, and_, func, or_
@@ -14,7 +14,7 @@ from mlife.core.errors import Misconfigured
 from mlife.core.query.nodes import Text
 from mlife.core.query.problem import QueryError, Span
 
-Kind = Literal["text", "choice", "flag", "number", "date", "version"]
+Kind = Literal["text", "choice", "flag", "number", "date", "version", "free"]
 Matcher = Callable[[Sequence[Text]], ColumnElement[bool]]
 
 _NAME = re.compile(r"[^\W\d][\w.-]*")
@@ -39,6 +39,8 @@ class Field:
         order: what to sort by instead of *column*, e.g. the rank of an ordered choice.
         via: for a column of another table: turns the condition on it into a condition on the row, e.g.
             `lambda c: badcases.c.id.in_(select(reports.c.badcase_id).where(c))`. Such a field does not sort.
+        amount, moment: of a "free" field, whose type the data says: where its numbers and its dates are, to be compared
+            in order; *column* has every value as text.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Field:
     ordered: bool = False
     order: ColumnElement[Any] | None = None
     via: Callable[[ColumnElement[bool]], ColumnElement[bool]] | None = None
+    amount: ColumnElement[Any] | None = None
+    moment: ColumnElement[Any] | None = None
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.aliases):
@@ -60,7 +64,7 @@ class Field:
 
     @property
     def operators(self) -> tuple[str, ...]:
-        return _ORDERED if self.kind in {"number", "date", "version"} or self.ordered else _EQUAL
+        return _ORDERED if self.kind in {"number", "date", "version", "free"} or self.ordered else _EQUAL
 
     @property
     def sortable(self) -> bool:
@@ -83,6 +87,8 @@ class Searchable:
         text: turns the words of full text, all of which must be found, into a condition that is never null; None when
             there is no full text.
         default_sort: used when nobody asks for another.
+        families: beginning of a name, such as `field.` → the field of a name that begins so, for names that people
+            make.
     """
 
     name: str
@@ -90,6 +96,7 @@ class Searchable:
     fields: Sequence[Field]
     text: Matcher | None = None
     default_sort: str = ""
+    families: Mapping[str, Callable[[str], Field]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = [n for f in self.fields for n in (f.name, *f.aliases)]
@@ -99,7 +106,9 @@ class Searchable:
     def field(self, name: str) -> Field | None:
         """The field of that name or alias, in any case; None when there is none."""
         wanted = name.lower()
-        return next((f for f in self.fields if wanted == f.name or wanted in f.aliases), None)
+        if found := next((f for f in self.fields if wanted == f.name or wanted in f.aliases), None):
+            return found
+        return next((make(wanted) for start, make in self.families.items() if wanted.startswith(start)), None)
 
     def expect_field(self, name: str, span: Span, *, part: str = "query") -> Field:
         """
@@ -118,7 +127,7 @@ class Searchable:
             if part == "query"
             else ""
         )
-        every = ", ".join(f.name for f in self.fields)
+        every = ", ".join([*(f.name for f in self.fields), *(f"{start}…" for start in self.families)])
         raise QueryError(
             f"{self.name} have no field {name[:80]}", span, expected=f"{hint}The fields are {every}{quote}", part=part
         )
@@ -150,7 +159,7 @@ def example(field: Field) -> str:
     """A term with *field* that can be typed as it is."""
     if field.choices:
         return f"{field.name}:{Text(field.choices[0])}"
-    tail = {"text": ":word*", "flag": ":yes", "number": ">=10", "date": ">7d", "version": ">=1.4"}
+    tail = {"text": ":word*", "flag": ":yes", "number": ">=10", "date": ">7d", "version": ">=1.4", "free": ":word"}
     return field.name + tail[field.kind]
 
 

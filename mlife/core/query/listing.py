@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, FromClause, func, select
@@ -27,12 +27,14 @@ class Listing(Generic[T]):
         after: cursor of the next page; None on the last.
         before: cursor of the page before; None on the first.
         total: how many the query finds.
+        more: it finds more than *total*, which were not counted.
     """
 
     items: Sequence[T]
     after: str | None
     before: str | None
     total: int
+    more: bool = field(default=False, kw_only=True)
 
     def told(self, name: str, items: Iterable[Any], position: int, **more: Any) -> dict[str, Any]:
         """
@@ -43,7 +45,8 @@ class Listing(Generic[T]):
             more: what this list says besides, such as facets.
         """
         cursors = {"after": self.after, "before": self.before}
-        return {name: list(items), "total": self.total, **more, **cursors, "position": position}
+        counted = {"total": self.total, **({"total_is_least": True} if self.more else {})}
+        return {name: list(items), **counted, **more, **cursors, "position": position}
 
 
 def read_page(

@@ -144,6 +144,17 @@ def page(
     return Page(statement.add_columns(*sort_values), condition, moment, limit, cursor, binding, len(orders))
 
 
+def in_order(select: Select[*Ts], searchable: Searchable, sort: str | None = None) -> Select[*Ts]:
+    """
+    *select* in an order, as `page` puts it, but all rows.
+
+    Raises:
+        QueryError: it can't be sorted so.
+    """
+    orders = read_sort(sort if sort is not None else searchable.default_sort, searchable)
+    return select.order_by(*(_order_by(o, back=False) for o in orders))
+
+
 def read_sort(sort: str, searchable: Searchable) -> list[Order]:
     """
     The columns of a sort order, ending with the key.

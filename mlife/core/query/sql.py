@@ -8,7 +8,8 @@ match a term, and does match its negation.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
@@ -314,6 +315,37 @@ class _Versions(_Reader):
             )
 
 
+class _Free(_Reader):
+    """A field whose type the data says: text is found as it is, numbers and dates are also compared in order."""
+
+    def compare(self, op: str, value: Exact) -> ColumnElement[bool]:
+        return self._either(lambda reader: reader.compare(op, value), value)
+
+    def matches(self, value: Value) -> ColumnElement[bool]:
+        if isinstance(value, Prefix):
+            return starts_with(self.column, value.text)
+        return self._either(lambda reader: reader.matches(value), value)
+
+    def _either(self, ask: Callable[[_Reader], ColumnElement[bool]], value: Value) -> ColumnElement[bool]:
+        """As a number, as a date, or both: 2026 may be either."""
+        readers: list[_Reader] = []
+        if self.field.amount is not None:
+            readers.append(_Numbers(replace(self.field, kind="number", column=self.field.amount), self.now))
+        if self.field.moment is not None:
+            readers.append(_Dates(replace(self.field, kind="date", column=self.field.moment), self.now))
+        parts: list[ColumnElement[bool]] = []
+        for reader in readers:
+            with suppress(QueryError):
+                parts.append(ask(reader))
+        if not parts:
+            raise QueryError(
+                f"{value} is neither a number nor a date",
+                value.span,
+                expected=f"write {self.field.name}>=10, {self.field.name}>7d, or {self.field.name}:word",
+            )
+        return or_(*parts)
+
+
 class _Dates(_Reader):
     equals = False
 
@@ -373,4 +405,5 @@ _READERS: dict[str, Callable[[Field, datetime], _Reader]] = {
     "number": _Numbers,
     "date": _Dates,
     "version": _Versions,
+    "free": _Free,
 }
