@@ -6,7 +6,7 @@ Each port has one contract suite in `tests/contract/`, run over every adapter.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -366,3 +366,54 @@ def iterate(
             return
         yield from events
         after = events[-1].position
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """
+    What is told to somebody outside.
+
+    Args:
+        id: of the message, the same in every try: whoever gets it twice knows it by that.
+        type: what happened, e.g. `mlife.alarm.raised`. at: when.
+        subject, text: for a person. data: for a program; JSON.
+    """
+
+    id: str
+    type: str
+    at: datetime
+    subject: str
+    text: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeTarget:
+    """Whom notices go to; `name` is what may be shown, and tells targets of a `channel` apart."""
+
+    channel: str
+    name: str
+
+
+class Notifier(Protocol):
+    """Tells people and programs outside, beside whoever asks for it."""
+
+    def targets(self) -> Sequence[NoticeTarget]:
+        """Whom it can tell, as configured."""
+
+    def send(self, notice: Notice, channel: str, target: str, done: Callable[[str | None, bool], None]) -> bool:
+        """
+        Try once, in a thread of its own.
+
+        Args:
+            done: called afterwards with None, or with why it was not taken and whether another try is in vain.
+
+        Returns:
+            False: the same notice is on its way already; nothing is done.
+        """
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until nothing is on its way. True if so."""
+
+    def close(self) -> None:
+        """Finish what is on its way, and take nothing more."""

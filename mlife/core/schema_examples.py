@@ -21,6 +21,7 @@ PREFIXES = {
     "alarm": "alm",
     "badcase": "bc",
     "cause": "cau",
+    "delivery": "msg",
     "deployment": "dep",
     "document": "doc",
     "group": "grp",
@@ -28,6 +29,7 @@ PREFIXES = {
     "model": "mdl",
     "opponent": "mdl",
     "request": "req",
+    "rule": "rul",
     "task": "tsk",
 }
 
@@ -48,6 +50,7 @@ KNOWN: Mapping[str, Any] = {
     "columns": {"place": "str"},
     "content_sha256": SHA256,
     "data": {"uri": "s3://cam/8841.jpg", "media_type": "image/jpeg", "sha256": SHA256},
+    "definition": {"title": "too much is open", "kind": "open_cost", "line": 100, "lower": 80},
     "description": "half-worn mask, night",
     "device": "cam-112",
     "digest": SHA256,

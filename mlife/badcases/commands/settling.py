@@ -1,18 +1,13 @@
-"""What handlers decide: alarms, closings, regressions. They judged on the query tables; here it is recorded."""
+"""What handlers decide: closings, regressions. They judged on the query tables; here it is recorded."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated
+from pydantic import BaseModel, ConfigDict
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from mlife.badcases.events import AlarmRaised, BadcaseClosed, BadcaseRegressed
-from mlife.badcases.states import Alarm, Badcase
+from mlife.badcases.events import BadcaseClosed, BadcaseRegressed
+from mlife.badcases.states import Badcase
 from mlife.core.command import Given
-from mlife.core.events import Event, derived_id
-
-NAMED_IN_ALARM = 200
+from mlife.core.events import Event
 
 
 class Closing(BaseModel):
@@ -62,47 +57,3 @@ def settle(given: Given, *, closings: list[Closing], regressions: list[Regressio
         if badcase.rejected is None and badcase.closed_by is None and closing.badcase_id not in regressed:
             events.append(BadcaseClosed(**closing.model_dump()))
     return events
-
-
-def raise_alarm(
-    given: Given,
-    *,
-    system: str,
-    function: str,
-    version: str,
-    ordinal: Annotated[int, Field(ge=0)],
-    since: datetime,
-    until: datetime,
-    badcase_ids: list[str],
-    reports: int,
-    rate: float | None,
-    usual: float | None,
-    sentence: str,
-) -> list[Event]:
-    """
-    One alarm for all badcases of a shift.
-
-    Args:
-        ordinal: how many alarms about the version were acknowledged before; with it the alarm's id is a function of
-            what it is about, so that a wave in several runs raises one.
-        badcase_ids: most reports first.
-    """
-    alarm_id = f"alm-{derived_id('alarm', system, function, version, ordinal).hex()[:12]}"
-    if given(Alarm, alarm_id).exists:
-        return []
-    return [
-        AlarmRaised(
-            alarm_id=alarm_id,
-            system=system,
-            function=function,
-            version=version,
-            from_=since,
-            to=until,
-            badcase_ids=tuple(badcase_ids[:NAMED_IN_ALARM]),
-            badcases=len(badcase_ids),
-            reports=reports,
-            rate=rate,
-            usual=usual,
-            sentence=sentence,
-        )
-    ]

@@ -1,4 +1,4 @@
-"""Alarms and iterations: lists, pages, and what can be done about them."""
+"""Iterations: lists, pages, and what can be done about them."""
 
 from __future__ import annotations
 
@@ -19,31 +19,7 @@ from mlife.ui.doing import Hands
 from mlife.ui.pages import wants_json
 from mlife.ui.said import Said
 
-router = APIRouter(tags=["causes, alarms, iterations"])
-
-
-@page(router, "/alarms")
-def list_alarms(request: Request, hands: Hands) -> Response:
-    """Alarms, newest first."""
-    with hands.read() as read:
-        found = turns.alarms(read)
-        position = read.position
-    return answer(
-        request,
-        "badcases/alarms.html",
-        {"alarms": [asdict(a) for a in found], "position": position},
-        shown=found,
-        waiting=sum(a.acknowledged_at is None for a in found),
-    )
-
-
-@router.post("/api/v1/alarms/{alarm_id}/acknowledge")
-@router.post("/alarms/{alarm_id}/acknowledge", include_in_schema=False)
-def acknowledge(request: Request, hands: Hands, alarm_id: str, said: Said) -> Response:
-    """Say that somebody saw it."""
-    given = check_input(commands.acknowledge_alarm, {**said, "alarm_id": alarm_id})
-    made = hands.edit(f"alarm/{alarm_id}", commands.acknowledge_alarm, **given)
-    return done(request, made, "/alarms", "the alarm is acknowledged", alarm_id=alarm_id)
+router = APIRouter(tags=["iterations"])
 
 
 @page(router, "/iterations")

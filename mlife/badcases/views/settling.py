@@ -1,25 +1,22 @@
-"""What the handlers look at: new badcases for alarms, and all that closings and regressions depend on."""
+"""What the handler looks at: all that closings and regressions depend on."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import func, select
 
 from mlife.badcases.views.models import active, behind, iterations_of, parents, requests_of, requests_since
 from mlife.badcases.views.tables import (
-    alarm_rows,
     badcase_rows,
     badcase_verdicts,
     badcase_versions,
     report_rows,
-    traffic_totals,
 )
 from mlife.core.judgement import Standing, Word
 from mlife.core.projection import Reader
 
-b, r, v, a, t = badcase_rows.c, report_rows.c, badcase_verdicts.c, alarm_rows.c, traffic_totals.c
+b, r, v = badcase_rows.c, report_rows.c, badcase_verdicts.c
 
 
 @dataclass(frozen=True)
@@ -114,91 +111,9 @@ def models_of_versions(read: Reader, system: str) -> dict[str, tuple[str, ...]]:
     return {version: models for (s, version), models in behind(read).items() if s == system}
 
 
-@dataclass(frozen=True, slots=True)
-class Wave:
-    """
-    New badcases of one version of a function.
-
-    Args:
-        badcase_ids: those that were first reported after the last alarm about the function, most reports first.
-        reports: all of theirs in the version. first_at, last_at: when they were observed.
-        acknowledged: alarms about the version that somebody saw. waiting: is there one that nobody saw?
-        last_badcases: how many badcases the last of them had; 0 if there was none.
-        requests: traffic of the version; None if it was not counted.
-    """
-
-    version: str
-    badcase_ids: tuple[str, ...]
-    reports: int
-    first_at: datetime
-    last_at: datetime
-    acknowledged: int
-    waiting: bool
-    last_badcases: int
-    requests: int | None
-
-
-def alarm_waits(read: Reader, system: str, function: str, version: str) -> bool:
-    """Is there an alarm about the version that nobody has acknowledged?"""
-    waiting = select(a.number).where(
-        a.system == system, a.function == function, a.version == version, a.acknowledged_at.is_(None)
-    )
-    return read.one(waiting.limit(1)) is not None
-
-
-def wave(read: Reader, system: str, function: str, version: str) -> Wave | None:
-    """Badcases of a version that were first reported after the last alarm about the function, most reports first."""
-    after = int(read.value(select(func.max(a.number)).where(a.system == system, a.function == function)) or 0)
-    rows = read.all(
-        select(b.badcase_id, badcase_versions.c.frequency, badcase_versions.c.first_at, badcase_versions.c.last_at)
-        .select_from(badcase_rows.join(badcase_versions, badcase_versions.c.badcase_id == b.badcase_id))
-        .where(
-            b.system == system,
-            b.function == function,
-            badcase_versions.c.version == version,
-            b.first_number > after,
-            b.status.not_in(["rejected", "muted"]),
-        )
-        .order_by(badcase_versions.c.frequency.desc(), b.badcase_id)
-    )
-    if not rows:
-        return None
-    alarms = read.all(
-        select(a.badcase_count, a.acknowledged_at)
-        .where(a.system == system, a.function == function, a.version == version)
-        .order_by(a.number)
-    )
-    return Wave(
-        version,
-        tuple(dict.fromkeys(row.badcase_id for row in rows)),
-        sum(row.frequency for row in rows),
-        min(row.first_at for row in rows),
-        max(row.last_at for row in rows),
-        sum(row.acknowledged_at is not None for row in alarms),
-        any(row.acknowledged_at is None for row in alarms),
-        alarms[-1].badcase_count if alarms else 0,
-        requests_of(read, system, function).get(version),
-    )
-
-
-def usual_rate(read: Reader, system: str, function: str, but: str) -> float | None:
-    """Reports per request of a function on its other versions; None where their traffic was not counted."""
-    requests = sum(n for version, n in requests_of(read, system, function).items() if version != but)
-    if not requests:
-        return None
-    counted = read.value(
-        select(func.coalesce(func.sum(badcase_versions.c.frequency), 0))
-        .select_from(badcase_rows.join(badcase_versions, badcase_versions.c.badcase_id == b.badcase_id))
-        .where(b.system == system, b.function == function, badcase_versions.c.version != but)
-    )
-    return float(counted or 0) / requests
-
-
 __all__ = [
     "Answering",
     "JudgedBadcase",
-    "Wave",
-    "alarm_waits",
     "answering",
     "files_on",
     "functions_judged",
@@ -206,6 +121,4 @@ __all__ = [
     "models_of_versions",
     "parents",
     "requests_of",
-    "usual_rate",
-    "wave",
 ]
