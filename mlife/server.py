@@ -103,7 +103,7 @@ def readyz(request: Request) -> Response:
 def metrics(request: Request) -> Response:
     """Figures of this process and of what follows the log, as OpenMetrics text."""
     home: Home = request.app.state.home
-    return figures(request.app.state.watch, "embedded" if home.settings.is_alone else "cluster")
+    return figures(request.app.state.watch, "embedded" if home.settings.is_alone else "cluster", home.settings.intake)
 
 
 class TokenGate:

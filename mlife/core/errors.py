@@ -122,6 +122,22 @@ class Unavailable(MLifeError):
     retry_after = 1
 
 
+class TooMany(Unavailable):
+    """
+    Somebody brings more than they may; the same request will work later.
+
+    Args:
+        retry_after: seconds after which it will.
+    """
+
+    status = 429
+    title = "Too much at once"
+
+    def __init__(self, message: str, *, remedy: str = "", retry_after: int) -> None:
+        super().__init__(message, remedy=remedy)
+        self.retry_after = retry_after
+
+
 class HomeUnusable(MLifeError):
     """The home can't be written: full disk, read-only, or not ours."""
 

@@ -60,6 +60,12 @@ GROUP_LAG = Metric(
 )
 UNREADABLE = Metric("mlife_feedback_unreadable_records", "gauge", "Records in mlife.feedback.dlq.", unit="records")
 INTAKE = Metric("mlife_intake_items", "counter", "Reports and traffic counts that this process judged.", ("answer",))
+TURNED_AWAY = Metric(
+    "mlife_intake_turned_away", "counter", "Requests that were told to come back, unread, and why.", ("why",)
+)
+INTAKE_LIMIT = Metric(
+    "mlife_intake_limit", "gauge", "What a sender who is not named in [intake] may bring; 0: no limit.", ("limit",)
+)
 REQUESTS = Metric("mlife_http_requests", "counter", "Requests answered.", ("method", "route", "status"))
 REQUEST_SECONDS = Metric(
     "mlife_http_request_seconds",
@@ -157,6 +163,7 @@ class Histogram:
 
 
 intake = Counter(INTAKE)
+turned_away = Counter(TURNED_AWAY)
 requests = Counter(REQUESTS)
 request_seconds = Histogram(REQUEST_SECONDS)
 

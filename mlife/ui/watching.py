@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mlife import __version__
 from mlife.core import metrics
+from mlife.core.allowance import Allowances
 from mlife.core.health.watch import Seen, Watch
 from mlife.core.metrics import Family
 from mlife.ui.desk import Waiting, waits
@@ -54,21 +55,30 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 """A client may send any word as a method; it must not make a series of it."""
 
 
-def figures(watch: Watch, size: str) -> Response:
+def figures(watch: Watch, size: str, limits: Allowances) -> Response:
     """
     `/metrics`: this process's counters, and what *watch* saw last; so it never waits for a part that is away.
 
     Args:
         size: of the home, `embedded` or `cluster`.
+        limits: what senders may bring.
     """
     families = [
         metrics.info(metrics.BUILD, __version__, platform.python_version(), size),
         *seen_families(watch.latest()),
         metrics.intake.family(),
+        metrics.turned_away.family(),
+        metrics.gauge(metrics.INTAKE_LIMIT, _limits(limits)),
         metrics.requests.family(),
         metrics.request_seconds.family(),
     ]
     return Response(metrics.exposition(families), headers={"Content-Type": metrics.CONTENT_TYPE})
+
+
+def _limits(limits: Allowances) -> list[tuple[tuple[str], float]]:
+    each = limits.each
+    told = {"rate": each.rate, "burst": each.most, "quota": each.quota, "at_once": limits.at_once}
+    return [((name,), float(value)) for name, value in told.items()]
 
 
 def seen_families(seen: Seen) -> Iterator[Family]:

@@ -9,18 +9,21 @@ the event's id follows from client and report id, and the log answers "known".
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import orjson
 
 from mlife.badcases.events import BadcaseReported, TrafficCounted
-from mlife.badcases.fingerprint import Groupings
-from mlife.badcases.intake.reading import Reader, items_of, unwrapped
+from mlife.badcases.fingerprint import Grouping, Groupings
+from mlife.badcases.intake.declared import Schemas
+from mlife.badcases.intake.reading import Item, Reader, items_of, unwrapped
 from mlife.badcases.intake.refusal import Unfit
 from mlife.badcases.intake.report import canonical, check, check_traffic
+from mlife.badcases.places import rule_of
 from mlife.core import metrics
 from mlife.core.errors import Refusal
 from mlife.core.events import Draft, Event, Recorded, to_micros, uuid5_bytes
@@ -59,6 +62,11 @@ class Answer:
     refused: list[Refusal] = field(default_factory=list)
     refused_more: int = 0
     ids: list[dict[str, JSON]] | None = None
+
+    @property
+    def items(self) -> int:
+        """How many were judged."""
+        return self.accepted + self.known + len(self.refused) + self.refused_more
 
     def refuse(self, fault: Unfit, line: int) -> None:
         """Count the item on *line* as refused."""
@@ -127,9 +135,32 @@ class Intake:
             sending.take(items)
         return sending.finish()
 
-    def sending(self, *, ids: bool = False, traffic: bool = False) -> Sending:
-        """A stream of reports (or of traffic) whose bytes come piece by piece."""
-        return Sending(self, self._prepare_traffic if traffic else self._prepare_report, ids=ids)
+    def sending(
+        self, *, ids: bool = False, traffic: bool = False, preview: bool = False, reader: ItemReader | None = None
+    ) -> Sending:
+        """
+        A stream of reports (or of traffic) whose bytes come piece by piece.
+
+        Args:
+            preview: judge everything and take nothing; the answer is what it would be.
+            reader: of the bytes; by default one of JSON in all its forms.
+        """
+        prepare = self._prepare_traffic if traffic else self._prepare_report
+        return Sending(self, prepare, ids=ids, has_fields=not traffic, preview=preview, reader=reader)
+
+    def grouping_of(self, report: Mapping[str, JSON]) -> Grouping:
+        """
+        Where a report would be counted that is not sent yet, such as one that somebody types.
+
+        Raises:
+            Unfit: it can't be taken as it is.
+        """
+        checked, _ = check(report, self.clock.now())
+        return self._groupings.of(checked)
+
+    def look_again(self) -> None:
+        """Rules by which reports are told apart may have changed."""
+        self._groupings.look_again(partial(rule_of, self.store))
 
     # --- one item ---
 
@@ -194,6 +225,16 @@ _REPORTED = BadcaseReported.declared.type
 _COUNTED = TrafficCounted.declared.type
 
 
+class ItemReader(Protocol):
+    """Bytes in, items out; `Reader` is one."""
+
+    def feed(self, some: bytes) -> Iterable[Item]:
+        """The items that *some* completes."""
+
+    def finish(self) -> Iterable[Item]:
+        """The items of what is left."""
+
+
 @dataclass
 class _Chunk:
     """Items on their way into the log: the drafts, what must be equal if they are known, and their lines."""
@@ -212,10 +253,18 @@ class Sending:
     """
 
     def __init__(
-        self, intake: Intake, prepare: Callable[[Mapping[str, JSON], datetime, int], _Prepared], *, ids: bool
+        self,
+        intake: Intake,
+        prepare: Callable[[Mapping[str, JSON], datetime, int], _Prepared],
+        *,
+        ids: bool,
+        has_fields: bool = False,
+        preview: bool = False,
+        reader: ItemReader | None = None,
     ) -> None:
-        self._intake, self._prepare = intake, prepare
-        self._reader = Reader()
+        self._intake, self._prepare, self._has_fields = intake, prepare, has_fields
+        self._seen: set[bytes] | None = set() if preview else None
+        self._reader = reader or Reader()
         self._chunk = _Chunk()
         self._written: tuple[Pending, _Chunk] | None = None
         self._answer = Answer(ids=[] if ids else None)
@@ -229,10 +278,18 @@ class Sending:
         now = self._intake.clock.now()
         micros = to_micros(now)
         prepare, chunk = self._prepare, self._chunk
+        schemas = Schemas(self._intake.store)
+        self._intake.look_again()
+        doubtful: list[tuple[int, Draft, str, Unfit]] = []
         for line, item in items:
             try:
                 bare = item if type(item) is dict and "specversion" not in item else unwrapped(item)
                 draft, equal = prepare(bare, now, micros)
+                if self._has_fields and (free := bare.get("fields")):
+                    schema = schemas.of(bare["system"], bare["function"])
+                    if schema.fields and (misfit := schema.misfit(free)):
+                        doubtful.append((line, draft, equal, misfit))
+                        continue
             except Unfit as fault:
                 self._answer.refuse(fault, line)
                 continue
@@ -242,6 +299,21 @@ class Sending:
             if len(chunk.drafts) >= CHUNK:
                 self._submit()
                 chunk = self._chunk
+        if doubtful:
+            self._settle(doubtful)
+
+    def _settle(self, doubtful: Sequence[tuple[int, Draft, str, Unfit]]) -> None:
+        """What does not fit what is declared is refused, unless it was taken before that was declared."""
+        stored = self._intake.store.find([draft.id for _, draft, _, _ in doubtful])
+        for line, draft, equal, misfit in doubtful:
+            before = stored.get(draft.id)
+            if before is None or orjson.loads(before.draft.data)["content_sha256"] != equal:
+                self._answer.refuse(misfit, line)
+                continue
+            self._answer.known += 1
+            self._answer.position = max(self._answer.position, before.position)
+            if self._answer.ids is not None:
+                self._answer.ids.append(_named(line, draft, known=True))
 
     def finish(self) -> Answer:
         """Take what is left; the answer to everything."""
@@ -250,6 +322,8 @@ class Sending:
             self._submit()
         self._collect()
         answer = self._answer
+        if self._seen is not None:
+            return answer
         refused = len(answer.refused) + answer.refused_more
         for became, count in (("accepted", answer.accepted), ("known", answer.known), ("refused", refused)):
             metrics.intake.add(became, count=count)
@@ -259,6 +333,9 @@ class Sending:
         """Hand the chunk to the log, after the one before is durable."""
         self._collect()
         chunk, self._chunk = self._chunk, _Chunk()
+        if self._seen is not None:
+            self._look(chunk, self._seen)
+            return
         self._written = (self._intake.store.submit(Append(chunk.drafts, whole=False)), chunk)
 
     def _collect(self) -> None:
@@ -276,6 +353,23 @@ class Sending:
             for at, (line, draft) in enumerate(zip(chunk.lines, chunk.drafts, strict=True)):
                 if at not in refused:
                     answer.ids.append(_named(line, draft, known=appended.known[at]))
+
+    def _look(self, chunk: _Chunk, seen: set[bytes]) -> None:
+        """What would become of the chunk."""
+        stored = self._intake.store.find([draft.id for draft in chunk.drafts])
+        known = []
+        for draft in chunk.drafts:
+            known.append(draft.id in stored or draft.id in seen)
+            seen.add(draft.id)
+        answer = self._answer
+        answer.accepted += len(known) - sum(known)
+        there = [k and draft.id in stored for k, draft in zip(known, chunk.drafts, strict=True)]
+        answer.known += sum(known) - sum(there)
+        refused = self._compare(chunk, there)
+        if answer.ids is not None:
+            for at, (line, draft) in enumerate(zip(chunk.lines, chunk.drafts, strict=True)):
+                if at not in refused:
+                    answer.ids.append(_named(line, draft, known=known[at]))
 
     def _compare(self, chunk: _Chunk, known: Iterable[bool]) -> frozenset[int]:
         """A known id with other content is refused, with the difference; the places of those."""
