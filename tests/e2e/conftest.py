@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,14 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
 @pytest.fixture(scope="session")
 def address(told: Told) -> Iterator[str]:
     """Where `mlife up` serves the demo's home."""
-    command = [sys.executable, "-m", "mlife", "up", "--home", str(told.home), "--port", "0"]
+    with served(told.home) as found:
+        yield found
+
+
+@contextmanager
+def served(home: Path) -> Iterator[str]:
+    """`mlife up` on *home* for the block; where it answers."""
+    command = [sys.executable, "-m", "mlife", "up", "--home", str(home), "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT / "tests", stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         line = server.stdout.readline()
