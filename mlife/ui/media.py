@@ -7,7 +7,7 @@ The same for badcases and data. Originals are never sent to be shown: pages show
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -31,6 +31,7 @@ class Look:
 
     Args:
         width, height: of the upright picture, pixels; None for what is none.
+        medium: `image`, `audio`, `video` …; empty if nobody looked.
         seconds: of sound and film, where it is known.
         problem: why it can't be shown, as the predicate of a sentence about it: "is truncated"; empty: it can.
     """
@@ -39,6 +40,7 @@ class Look:
     height: int | None = None
     seconds: float | None = None
     problem: str = ""
+    medium: str = ""
 
 
 def cache_of(request: Request) -> Path:
@@ -70,6 +72,7 @@ def look_at(request: Request, hands: Doing, sha256: str, media_type: str = "") -
         look = _picture(hands, sha256) if is_picture else _other(hands, sha256, media_type)
     except MLifeError as e:  # a store or a reader that is away is no fact about the file
         return Look(problem=f"can't be looked at now: {in_a_line(e)}")
+    look = replace(look, medium=media_type.partition("/")[0])
     keep(kept, orjson.dumps(asdict(look)))
     return look
 
@@ -123,4 +126,5 @@ def shown_over(
         height=look.height,
         seconds=look.seconds,
     )
-    return Shown(draw(case), look, f"/files/{sha256}/thumbnail?size={SHOWN}" if look.width else None)
+    is_shown = sha256 and not look.problem and (look.width or look.medium == "audio")
+    return Shown(draw(case), look, f"/files/{sha256}/thumbnail?size={SHOWN}" if is_shown else None)

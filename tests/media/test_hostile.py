@@ -156,3 +156,32 @@ def test_of_a_moving_picture_one_frame_is_shown(client: TestClient, stored: dict
 
     with Image.open(io.BytesIO(answer.content)) as shown:
         assert getattr(shown, "n_frames", 1) == 1
+
+
+def test_the_thumbnail_of_a_sound_is_its_wave_and_of_a_film_its_first_frame(home: Home, client: TestClient) -> None:
+    from tests.media.test_copies import film
+
+    data = DataIntake(home.ports, home.do)
+    sound, moving = data.put(wav(), name="cough.wav").sha256, data.put(film(), name="a.mp4").sha256
+    drain(home)
+
+    shown = {s: client.get(f"/files/{s}/thumbnail?size=192") for s in (sound, moving)}
+    assert {a.headers["content-type"] for a in shown.values()} <= {"image/png", "image/webp"}
+    with Image.open(io.BytesIO(shown[moving].content)) as frame:
+        assert frame.size == (192, 144)
+
+
+def test_a_card_that_says_what_is_not_installed_is_not_kept(
+    home: Home, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = DataIntake(home.ports, home.do).put(wav(), name="cough.wav")
+    drain(home)
+    shop = home.ports.extra["workshop"]
+    with monkeypatch.context() as missing:
+        missing.setattr(shop, "_run", lambda _: {"missing": "soundfile"})
+        first = client.get(f"/files/{put.sha256}/thumbnail?size=192")
+    second = client.get(f"/files/{put.sha256}/thumbnail?size=192")
+
+    assert "soundfile is not installed" in first.text
+    assert first.headers["cache-control"] == "no-store"
+    assert second.headers["content-type"] == "image/png"

@@ -158,3 +158,13 @@ def test_a_file_that_cannot_be_shown_has_a_placeholder_that_says_why(field: Fiel
 @pytest.mark.parametrize("kind", sorted(PAIRS))
 def test_every_type_has_a_page(field: Field, client: TestClient, kind: str) -> None:
     assert "Prediction and truth" in shown(field, client, kind)
+
+
+def test_the_page_of_a_badcase_draws_its_newest_report(field: Field, client: TestClient) -> None:
+    shown(field, client, "boxes", png())
+    (found,) = client.get("/api/v1/badcases").json()["badcases"]
+
+    page = client.get(f"/badcases/{found['badcase_id']}", headers={"accept": "text/html"}).text
+
+    assert "Prediction over truth" in page
+    assert "truth: mask at 4, 5, 20 × 12 pixels" in page

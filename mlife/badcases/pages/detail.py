@@ -12,7 +12,7 @@ from mlife.badcases.events import BadcaseReported
 from mlife.badcases.fingerprint import explain
 from mlife.badcases.intake.report import report_adapter
 from mlife.badcases.pages.grouping import led_home, was_elsewhere, way_of, why_of
-from mlife.badcases.pages.media import digests_of, linked_files, truth_today
+from mlife.badcases.pages.media import digests_of, linked_files, newest_of, truth_today
 from mlife.badcases.pages.shown import in_words, picture_of, the_badcase
 from mlife.badcases.pages.timeline import timeline_of
 from mlife.badcases.standing import OPEN
@@ -99,6 +99,7 @@ def show_badcase(request: Request, hands: Hands, badcase_id: str) -> Response:
         grouped = why_of(read, badcase_id)
         was = was_elsewhere(read, badcase_id, request.query_params.get("was", ""))
         reports = lists.reports_of(read, badcase_id, limit=SHOWN_REPORTS)
+        links = links_of_report(read, reports[0].position) if reports else {}
         verdicts = details.verdicts(read, badcase_id)
         versions = details.version_counts(read, badcase_id)
         pins = details.pins(read, [badcase_id])
@@ -153,6 +154,7 @@ def show_badcase(request: Request, hands: Hands, badcase_id: str) -> Response:
         weeks=weeks,
         truth_shown=badcase.truth,
         picture=picture_of(hands),
+        newest=None if wants_json(request) or not reports else newest_of(request, hands, reports[0].position, links),
     )
 
 

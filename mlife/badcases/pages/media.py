@@ -32,6 +32,8 @@ from mlife.ui.said import Said
 JSON = dict[str, Any]
 router = APIRouter(tags=["badcases"])
 IN_MEMORY = 4 << 20
+CAPTIONS = frozenset({"class", "labels"})
+"""Types that the page of a badcase shows in words already."""
 MOST_LINKS = 12
 """Files of one report that its page draws; the rest are named."""
 
@@ -78,6 +80,15 @@ def linked_files(
         pending = bool(link.get("pending")) and (known is None or known.sha256 is None)
         found.append(LinkedFile(number, link.get("uri") or "", sha256, pending, media_type, shown, known))
     return found
+
+
+def newest_of(request: Request, hands: Doing, position: int, told: Mapping[int, LinkView]) -> LinkedFile | None:
+    """Prediction over truth on the first file of the report at *position*; None where a caption would say it all."""
+    report = report_with_link(hands.ports, position, 0)
+    if report.prediction["type"] in CAPTIONS:
+        return None
+    opened = hands.open(report.model_dump(mode="json"))
+    return linked_files(request, hands, {**opened, "data": opened["data"][:1]}, truth_today(hands, opened), told)[0]
 
 
 def truth_today(hands: Doing, report: JSON) -> JSON | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from textwrap import wrap
 from typing import BinaryIO
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from mlife.core.errors import NotFound
+from mlife.core.errors import Misconfigured, NotFound, Refused
 from mlife.core.events import derived_id
 from mlife.core.projection import Reader
 from mlife.data import views
@@ -35,6 +36,7 @@ BYTES = "application/octet-stream"
 LINK_SECONDS = 600
 HARMLESS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
 """Headers of whatever came from outside, or was made of it: if a browser is led to it, nothing in it runs."""
+UNKEPT = {"Cache-Control": "no-store"}
 ROOM_FOR_WORDS = 192
 """Side of a placeholder, in pixels, from which words can be read."""
 
@@ -141,12 +143,17 @@ def thumbnail(request: Request, sha256: str, hands: Hands, size: int = 96) -> Re
         return Response(body, headers=headers, media_type=_kind_of(body))
     with hands.read() as read:
         found = the_file(read, sha256)
-    body = _drawn(hands, found, side)
+    try:
+        body = _drawn(hands, found, side)
+    except Misconfigured as e:  # it may be installed tomorrow
+        return Response(card(found.media_type, side, e.message), media_type="image/svg+xml", headers=HARMLESS | UNKEPT)
     keep(kept, body)
     return Response(body, headers=headers, media_type=_kind_of(body))
 
 
 def _drawn(hands: Doing, file: FileView, side: int) -> bytes:
+    if file.media_type.startswith(tuple(DRAWN_BY)):
+        return _drawn_of(hands, file, side)
     if not file.is_image:
         return card(file.media_type, side, f"is {file.media_type}, which is not shown")
     path = hands.ports.blobs.path(file.sha256)
@@ -155,6 +162,24 @@ def _drawn(hands: Doing, file: FileView, side: int) -> bytes:
             made = images_of(hands.ports).thumbnail(content.read(), (side, side))
     else:
         made = images_of(hands.ports).thumbnail(path, (side, side))
+    body: bytes | None = getattr(made, "body", None)
+    return card(file.media_type, side, str(getattr(made, "problem", ""))) if body is None else body
+
+
+DRAWN_BY: Mapping[str, tuple[str, Mapping[str, float]]] = {"audio/": ("waveform", {}), "video/": ("frame", {"at": 0.0})}
+"""Beginning of a media type → the conversion that makes a picture of it, and its values."""
+
+
+def _drawn_of(hands: Doing, file: FileView, side: int) -> bytes:
+    """The wave of a sound, the first frame of a film; a card where the reader is not installed."""
+    conversion, values = next(by for kind, by in DRAWN_BY.items() if file.media_type.startswith(kind))
+    with TemporaryDirectory(prefix="mlife-thumbnail-") as name:
+        held = hands.ports.blobs.hold(file.sha256, Path(name) / "source")
+        try:
+            picture = hands.ports.extra["workshop"].convert(conversion, held, values, Path(name)).path
+        except Refused as e:
+            return card(file.media_type, side, e.message.removeprefix("the file "))
+        made = images_of(hands.ports).thumbnail(picture, (side, side))
     body: bytes | None = getattr(made, "body", None)
     return card(file.media_type, side, str(getattr(made, "problem", ""))) if body is None else body
 
