@@ -1,15 +1,17 @@
-"""What the doors look up before somebody merges or splits: pages, API and command line ask the same."""
+"""What the doors look up before somebody merges, splits or corrects: pages, API and command line ask the same."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from mlife.badcases.commands.grouping import MOST_SPLIT
+from mlife.badcases.events import BadcaseReported
 from mlife.badcases.views import grouping
 from mlife.core.errors import Refused, no_such
+from mlife.core.events import Recorded
 from mlife.core.projection import Reader
 
 
@@ -58,4 +60,19 @@ def to_split(
         "system": one.system,
         "function": one.function,
         "q": q,
+    }
+
+
+def to_correct(recorded: Recorded[BadcaseReported], opened: Callable[[Any], Any]) -> dict[str, Any]:
+    """The input of `correct_report` that the report itself gives, beside truth and reason. *opened*: unseals."""
+    event = recorded.event
+    return {
+        "uid": event.uid,
+        "badcase_id": event.badcase_id,
+        "position": recorded.position,
+        "system": event.system,
+        "function": event.function,
+        "prediction": opened(event.prediction),
+        "fields": opened(event.fields),
+        "group_key": event.key,
     }

@@ -12,6 +12,7 @@ from mlife.badcases import commands
 from mlife.badcases.commands.bulk import action_named
 from mlife.badcases.pages.detail import the_report
 from mlife.badcases.pages.shown import done, the_badcase
+from mlife.badcases.regrouping import to_correct
 from mlife.badcases.testdata import pinnable_rows
 from mlife.core.command import Done, check_input
 from mlife.ui.doing import Doing, Hands
@@ -70,25 +71,14 @@ def correct(request: Request, hands: Hands, position: int, said: Said) -> Respon
 
     A truth of null disputes it; from a form, `label` is the right class. The report moves to where it belongs.
     """
-    event = the_report(hands, position).event
+    report = the_report(hands, position)
     truth = said.get("truth")
     if "label" in said:
         truth = {"type": "class", "label": said["label"]}
     given = check_input(
         commands.correct_report,
-        {
-            "uid": event.uid,
-            "badcase_id": event.badcase_id,
-            "position": position,
-            "fields": event.fields,
-            "system": event.system,
-            "function": event.function,
-            "prediction": event.prediction,
-            "group_key": event.key,
-            "truth": truth,
-            "reason": said.get("reason", ""),
-        },
+        {**to_correct(report, hands.open), "truth": truth, "reason": said.get("reason", "")},
     )
     made = hands.do(commands.correct_report, **given)
-    moved = getattr(made.events[0], "badcase_id", event.badcase_id) if made.events else event.badcase_id
+    moved = getattr(made.events[0], "badcase_id", "") if made.events else report.event.badcase_id
     return done(request, made, f"/reports/{position}", f"the report is counted in {moved} now", badcase_id=moved)

@@ -13,7 +13,7 @@ from mlife.badcases import commands
 from mlife.badcases.pages.detail import the_report
 from mlife.badcases.pages.media import linked_files, truth_today
 from mlife.badcases.pages.shown import done
-from mlife.badcases.views import details
+from mlife.badcases.regrouping import to_correct
 from mlife.badcases.views.media import links_of_report
 from mlife.core.command import check_input
 from mlife.core.errors import Invalid, Refusal, Refused, shortened
@@ -153,20 +153,14 @@ def annotate(request: Request, hands: Hands, position: int) -> Response:
 @router.post("/reports/{position}/annotate", include_in_schema=False)
 def say_what_is_right(request: Request, hands: Hands, position: int, said: Said) -> Response:
     """The truth as `lines` (see the form), with a `reason`; the report moves to the badcase where it then belongs."""
-    event = the_report(hands, position).event
-    with hands.read() as read:
-        place = details.report_by_position(read, position)
+    report = the_report(hands, position)
+    event = report.event
     if not isinstance(said.get("lines", ""), str):
         raise Refused("the lines are no text", remedy="send one text with a line for each thing")
     given = check_input(
         commands.correct_report,
         {
-            "uid": event.uid,
-            "badcase_id": place.badcase_id if place else event.badcase_id,
-            "system": event.system,
-            "function": event.function,
-            "prediction": event.prediction,
-            "group_key": event.key,
+            **to_correct(report, hands.open),
             "truth": read_lines(event.prediction["type"], said.get("lines", "")),
             "reason": said.get("reason", ""),
         },
