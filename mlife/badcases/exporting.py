@@ -111,36 +111,29 @@ def _unsealed(columns: Sequence[Column], parts: Rows, opened: Open) -> Rows:
 
 
 def _csv(columns: Sequence[Column], parts: Rows) -> Iterator[bytes]:
-    cells = [_CELLS[c.kind] for c in columns]
+    cells = [_CELLS.get(c.kind) for c in columns]
     out = io.StringIO()
     write = csv.writer(out, lineterminator="\r\n")
     write.writerow([c.name for c in columns])
     for part in parts:
-        write.writerows([[cell(value) for cell, value in zip(cells, row, strict=True)] for row in part])
+        by_column = zip(cells, zip(*part, strict=True), strict=True)  # a column at a time is twice as fast
+        write.writerows(zip(*(made(values) if made else values for made, values in by_column), strict=True))
         yield out.getvalue().encode()
         out.seek(0)
         out.truncate()
     yield out.getvalue().encode()
 
 
-def _text(value: Any) -> Any:
-    return harmless(value) if value else value
+def _texts(values: Iterable[Any]) -> list[Any]:
+    return [harmless(v) if v and v[0] in RISKY else v for v in values]
 
 
-def _moment(value: Any) -> Any:
-    return value if value is None else value.isoformat()[:-6] + "Z"  # all are UTC
+def _moments(values: Iterable[Any]) -> list[Any]:
+    return [v and v.isoformat()[:-6] + "Z" for v in values]  # all are UTC
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
-_CELLS: dict[Kind, Callable[[Any], Any]] = {
-    "text": _text,
-    "integer": _as_it_is,
-    "number": _as_it_is,
-    "moment": _moment,
-}
+_CELLS: dict[Kind, Callable[[Iterable[Any]], list[Any]]] = {"text": _texts, "moment": _moments}
+"""How the values of a column are written that are not written as they are."""
 
 
 def _ndjson(columns: Sequence[Column], parts: Rows) -> Iterator[bytes]:

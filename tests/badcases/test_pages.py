@@ -198,7 +198,7 @@ def test_a_bulk_action_says_how_many_it_touched_and_goes_on_where_it_stopped(fil
     mixed = client.post("/api/v1/badcases/bulk/assign", json={"selected": [NINE, "bc-none"], "owner": "AK"}).json()
 
     assert (first["touched"], first["refused"]) == (2, [])
-    assert again["position"] == first["position"]
+    assert (again["bulk_id"], again["touched"]) == (first["bulk_id"], 2)
     assert (mixed["touched"], [r["badcase_id"] for r in mixed["refused"]]) == (1, ["bc-none"])
     assert client.post(path, json={"selected": []}).status_code == 409
 
