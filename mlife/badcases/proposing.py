@@ -4,12 +4,13 @@ Which causes are proposed: what badcases share that others of their function don
 A value of an attribute (place=tunnel, version=2.0) is proposed as a cause of open badcases without one if
 
 * at least `LEAST_BADCASES` badcases have it in at least half of their reports, and each in so many that it is no
-  chance: the exact binomial test against the share elsewhere, at `ALPHA` divided by the badcases looked at (Bonferroni);
+  chance: the exact binomial test against the share elsewhere, at `ALPHA` divided by the badcases looked at;
 * together it has at least `LEAST_SHARE` of their reports, and `LEAST_LIFT` times the share elsewhere, which is that of
   all other reports of the function, and of which there must be some.
 
 Labels are shared by what a badcase is, so elsewhere they say nothing: a truth or a prediction is proposed if it has
-`LEAST_LIFT` times the share that it would have if all labels were alike.
+`LEAST_LIFT` times the share of reports that it would have if all labels were alike, and is that of more badcases than
+chance gives: the same test, at `ALPHA` divided by the labels.
 
 The score is how many reports there are beyond what the share elsewhere explains (weighted relative accuracy times all
 reports). Of proposals about nearly the same badcases the best stays, and names the others.
@@ -154,7 +155,8 @@ def _labels(system: str, function: str, candidates: Sequence[Candidate], name: s
     total = sum(c.reports for group in groups.values() for c in group)
     for label, group in groups.items():
         share, alike = sum(c.reports for c in group) / total, 1 / len(groups)
-        if len(group) >= LEAST_BADCASES and share >= LEAST_LIFT * alike:
+        chance = binomial_at_least(len(group), len(candidates), alike)
+        if len(group) >= LEAST_BADCASES and share >= LEAST_LIFT * alike and chance < ALPHA / len(groups):
             yield _proposal(system, function, name, label, group, share, alike)
 
 

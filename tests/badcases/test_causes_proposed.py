@@ -90,11 +90,13 @@ def test_the_better_of_two_names_for_the_same_badcases_stays() -> None:
 
 
 def test_a_label_that_draws_others_to_it_is_proposed() -> None:
-    candidates = [Candidate(f"bc-{n}", 30, truth=str(n), prediction="4") for n in range(4)]
+    candidates = [Candidate(f"bc-{n}", 30, truth=str(n), prediction="4") for n in range(8)]
     candidates += [Candidate(f"bc-x{n}", 5, truth="9", prediction=str(n)) for n in range(5, 9)]
     found = {(p.attribute, p.value) for p in proposals_of("s", "f", candidates, [])}
 
     assert found == {("prediction", "4")}
+    few = [Candidate(f"bc-{n}", 1, truth=str(n), prediction="4" if n < 4 else str(n)) for n in range(8)]
+    assert proposals_of("s", "f", few, []) == []
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def in_words(event: Event) -> str:
     e: Any = event
     if getattr(e, "sentence", ""):
         return str(e.sentence)
-    words = [str(w).replace("_", " ") for w in (getattr(e, "reason", ""), getattr(e, "remedy", "")) if w]
+    words = [str(w).replace("_", " ") for w in (getattr(e, name, "") for name in ("reason", "remedy", "outcome")) if w]
     if getattr(e, "what", "") and getattr(e, "version", 0):
         return f"{e.what}, of version {e.version}"
     words += [

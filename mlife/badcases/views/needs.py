@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, func, literal, select
 
@@ -82,7 +83,7 @@ def _needed() -> ColumnElement[bool]:
     return b.status.in_(NEEDS_ME) & counted_badcases()
 
 
-def _needing() -> Select[tuple[int, int, int]]:
+def _needing() -> Select[Any]:
     """How many need a person, how many of them came back, and their reports."""
     back = func.sum(case((b.status == "new", 0), else_=1))
     return select(func.count().label("how_many"), back.label("back"), func.sum(b.frequency).label("of_reports")).where(
@@ -90,7 +91,7 @@ def _needing() -> Select[tuple[int, int, int]]:
     )
 
 
-def _urgent() -> Select[tuple[str]]:
+def _urgent() -> Select[Any]:
     return select(b.badcase_id).where(_needed()).order_by(b.priority.desc(), b.badcase_id)
 
 
