@@ -131,7 +131,7 @@ def take_back(given: Given, *, badcase_id: Name, version: Annotated[int, Field(g
     """
     badcase = given(Badcase, badcase_id)
     action = badcase.actions.choose(version, badcase_id, lambda field: field.replace("_", " "))
-    after = {name: getattr(badcase, name) for name in PEOPLES} | action.before
+    after = {name: getattr(badcase, name) for name in PEOPLES} | dict(action.before)
     restored = BadcaseTakenBack.model_validate(
         {"badcase_id": badcase_id, "what": action.what, "version": action.version, "by": given.actor, **after}
     )

@@ -85,10 +85,12 @@ def _needed() -> ColumnElement[bool]:
 
 def _needing() -> Select[Any]:
     """How many need a person, how many of them came back, and their reports."""
-    back = func.sum(case((b.status == "new", 0), else_=1))
-    return select(func.count().label("how_many"), back.label("back"), func.sum(b.frequency).label("of_reports")).where(
-        _needed()
+    counts: tuple[ColumnElement[Any], ...] = (
+        func.count().label("how_many"),
+        func.sum(case((b.status == "new", 0), else_=1)).label("back"),
+        func.sum(b.frequency).label("of_reports"),
     )
+    return select(*counts).where(_needed())
 
 
 def _urgent() -> Select[Any]:
