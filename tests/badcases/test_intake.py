@@ -335,7 +335,7 @@ def test_declared_personal_fields_are_ciphertext_and_a_resend_is_known(home: Hom
 
 
 COUNTED = (tables.badcase_rows, tables.badcase_weeks, tables.badcase_versions, tables.badcase_clients)
-NUMBERS = {"first_number", "last_number", "number"}
+NUMBERS = {"first_event", "first_number", "last_number", "number"}
 
 
 def contents(field: Field) -> list[list[dict[str, Any]]]:

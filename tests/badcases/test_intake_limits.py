@@ -146,7 +146,7 @@ def _reports(count: int) -> list[dict[str, Any]]:
 
 def _rows(field: Field) -> dict[str, list[Any]]:
     with field.home.ports.views.read() as read:
-        return {t.name: sorted(map(repr, read.all(select(t)))) for t in TABLES}
+        return {t.name: list(read.all(select(t).order_by(*t.primary_key))) for t in TABLES}
 
 
 @pytest.mark.parametrize(
