@@ -27,6 +27,9 @@ LISTS = {
     "advanced search": "/badcases/search?q=open:yes%20night",
     "bulk jobs": "/bulk",
     "saved views": "/views",
+    "grouping": "/grouping",
+    "grouping of a function": "/grouping/digits/digit?look=this",
+    "suggestions": "/suggestions",
     "causes": "/causes",
     "alarms": "/alarms",
     "rules": "/rules",
@@ -62,6 +65,8 @@ def page_of(address: str, name: str) -> str:
     """The address of a page; of a thing's page, that of the first thing in its list."""
     if name in LISTS:
         return LISTS[name]
+    if name == "parts of a badcase":
+        return page_of(address, "badcase") + "/grouping"
     if name == "timeline":
         return "/history/" + page_of(address, "badcase").rpartition("/")[2]
     if name == "event":
@@ -86,7 +91,7 @@ def tabs(chromium: Any, address: str) -> Iterator[list[Visit]]:
         tab.context.close()
 
 
-@pytest.mark.parametrize("name", [*LISTS, *FIRST, "timeline", "event"])
+@pytest.mark.parametrize("name", [*LISTS, *FIRST, "parts of a badcase", "timeline", "event"])
 def test_a_page_is_accessible_fits_its_screen_and_stands_still(
     told: Told, address: str, tabs: list[Visit], axe: str, name: str
 ) -> None:

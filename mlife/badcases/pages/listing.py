@@ -120,6 +120,7 @@ def tabs(q: str, here: str, listing: BadcaseListing) -> list[dict[str, Any]]:
         {"label": "Badcases", "href": f"/badcases{tail}", "here": here == "badcases", "count": listing.total},
         {"label": "Reports", "href": "/reports", "here": False, "count": None},
         {"label": "Statistics", "href": f"/badcases/statistics{tail}", "here": here == "statistics", "count": None},
+        {"label": "Suggestions", "href": "/suggestions", "here": False, "count": None},
     ]
 
 
