@@ -61,10 +61,12 @@ def reports(home: Home, query: str, form: str, sort: str | None, output: IO[byte
 def _write(home: Home, of: str, query: str, form: str, sort: str | None, output: IO[bytes]) -> None:
     from mlife.badcases.exporting import check_format, written
     from mlife.badcases.views.export import columns_of, rows_of
+    from mlife.badcases.views.fields import sought
 
     home.see(home.ports.store.head())
     parquet: Any = home.ports.extra.get("parquet")
     with home.ports.views.read() as read:
-        parts = rows_of(read, of, query, now=home.do.clock.now(), sort=sort)
-        for piece in written(check_format(form), columns_of(of), parts, home.sealer.open, parquet):
+        declared = sought(read)
+        parts = rows_of(read, of, query, now=home.do.clock.now(), sort=sort, declared=declared)
+        for piece in written(check_format(form), columns_of(of, declared), parts, home.sealer.open, parquet):
             output.write(piece)

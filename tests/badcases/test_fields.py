@@ -13,7 +13,8 @@ from mlife.badcases import commands
 from mlife.badcases.functions import function_id
 from mlife.badcases.intake.declared import schema_of
 from mlife.badcases.intake.schema import FieldDeclared, Schema
-from mlife.badcases.views import fields, lists
+from mlife.badcases.views import fields, lists, statistics
+from mlife.badcases.views.export import columns_of, rows_of
 from mlife.badcases.views.tables import badcase_fields, report_fields
 from mlife.core.command import check_input
 from mlife.core.errors import Invalid, NotFound
@@ -177,3 +178,18 @@ def test_a_template_makes_descriptions_of_what_is_said() -> None:
     assert schema.describe({"place": "tunnel"}) is None
     assert schema.missing({"Speed": 1}) == ["place"]
     assert schema.undeclared({"Speed": 1, "b": 1, "a": 2}) == ["a", "b"]
+
+
+def test_declared_fields_are_facets_of_the_list_and_columns_of_exports(field: Field) -> None:
+    describe(field, *ALL)
+    send(field, 1, "9", place="tunnel", Speed=50, night=True, driver="Ann", other="x")
+    send(field, 2, "8", place="tunnel", night=False)
+    facets = field.read(statistics.facets, "truth:9", now=NOW)
+    assert [(s.value, s.count) for s in facets["field.place"]] == [("tunnel", 1)]
+    assert [(s.value, s.count) for s in facets["field.night"]] == [("yes", 1)]
+    declared = field.read(fields.sought)
+    columns = [c.name for c in columns_of("reports", declared)]
+    assert columns[-4:] == ["field.built", "field.night", "field.place", "field.speed"]
+    with field.home.ports.views.read() as read:
+        rows = [row for part in rows_of(read, "reports", now=NOW, sort="position", declared=declared) for row in part]
+    assert [tuple(row[-4:]) for row in rows] == [(None, "yes", "tunnel", 50.0), (None, "no", "tunnel", None)]

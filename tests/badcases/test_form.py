@@ -131,3 +131,21 @@ def test_functions_are_declared_on_their_page_and_restored(field: Field, client:
     assert wrong.status_code == 422
     assert json.loads(wrong.text)["errors"]
     assert client.get("/functions/fn-nothing").status_code == 404
+
+
+def test_a_report_shows_its_fields_and_what_is_missing_and_what_nobody_declared(
+    field: Field, client: TestClient
+) -> None:
+    position = field.send(report("9", "4", fields={"Speed": 50.0, "colour": "red"})).position
+    assert "colour" in client.get(f"/reports/{position}").text
+    declared = [
+        {"name": "place", "type": "text", "required": True},
+        {"name": "Speed", "type": "number", "label": "km/h"},
+    ]
+    given = {"system": "digits", "function": "digit", "fields": declared}
+    field.do(commands.describe_function, **check_input(commands.describe_function, given))
+    shown = client.get(f"/reports/{position}").text
+    assert "colour (undeclared)" in shown
+    assert "Missing: place" in shown
+    told = client.get(f"/api/v1/reports/{position}").json()
+    assert (told["missing"], told["undeclared"]) == (["place"], ["colour"])

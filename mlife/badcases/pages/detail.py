@@ -10,7 +10,10 @@ from starlette.responses import Response
 
 from mlife.badcases.events import BadcaseReported
 from mlife.badcases.fingerprint import explain
+from mlife.badcases.functions import function_id
+from mlife.badcases.intake.declared import schema_of
 from mlife.badcases.intake.report import report_adapter
+from mlife.badcases.intake.schema import Schema, said
 from mlife.badcases.pages.grouping import led_home, was_elsewhere, way_of, why_of
 from mlife.badcases.pages.media import digests_of, linked_files, newest_of, truth_today
 from mlife.badcases.pages.shown import in_words, picture_of, the_badcase
@@ -53,6 +56,7 @@ def show_report(request: Request, hands: Hands, position: int) -> Response:
         copies = [copy for digest in digests_of(told, links) for copy in copies_of(read, digest)]
         pinned = {p.sha256 for p in details.pins(read, [badcase.badcase_id])} if badcase else set()
     truth = truth_today(hands, told)
+    schema = schema_of(hands.ports.store, event.system, event.function)
     data = {
         "report": told,
         "truth": truth,
@@ -62,18 +66,29 @@ def show_report(request: Request, hands: Hands, position: int) -> Response:
         "recorded_at": recorded.time,
         "now_in": place and place.badcase_id,
         "way": way,
+        "missing": schema.missing(told["fields"]),
+        "undeclared": schema.undeclared(told["fields"]),
     }
     return answer(
         request,
         "badcases/report.html",
         data,
         badcase=badcase,
+        free=_free(schema, told["fields"]),
+        function_id=function_id(event.system, event.function),
         model_ids=place.model_ids if place else (),
         why=explain(event.fingerprint, event.fingerprint_version),
         corrections=history_of(hands, f"correction/{event.uid}", say=in_words),
         picture=picture_of(hands),
         files=[] if wants_json(request) else linked_files(request, hands, told, truth, links),
     )
+
+
+def _free(schema: Schema, fields: dict[str, Any]) -> list[tuple[str, str]]:
+    """Free fields as they are read: the declared ones in their order, then the others."""
+    shown = [(f.label, said(fields[f.name]) if fields.get(f.name) is not None else "–") for f in schema.fields]
+    others = schema.undeclared(fields)
+    return shown + [(f"{name} (undeclared)" if schema.fields else name, said(fields[name])) for name in others]
 
 
 def the_report(hands: Doing, position: int) -> Recorded[BadcaseReported]:

@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from mlife.badcases.exporting import MEDIA_TYPES, check_format, written
 from mlife.badcases.views.export import columns_of, rows_of
+from mlife.badcases.views.fields import sought
 from mlife.badcases.views.saved import searchable_of
 from mlife.core.query import compile_query, parse, read_sort
 from mlife.ui import selection
@@ -48,12 +49,14 @@ def _sent(request: Request, hands: Doing, of: str, q: str, form: str, sort: str 
     read_sort(sort or "", searchable)
     chosen = selection(request)
     only = None if not chosen or "*" in chosen else chosen
-    columns, parquet = columns_of(of), hands.ports.extra.get("parquet")
+    with hands.read() as read:
+        declared = sought(read)
+    columns, parquet = columns_of(of, declared), hands.ports.extra.get("parquet")
     written(form, columns, (), hands.open, parquet)
 
     def pieces() -> Iterator[bytes]:
         with hands.read() as read:
-            parts = rows_of(read, of, q, now=now, sort=sort or None, only=only)
+            parts = rows_of(read, of, q, now=now, sort=sort or None, only=only, declared=declared)
             yield from written(form, columns, parts, hands.open, parquet)
 
     headers = {

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, select
 
 from mlife.badcases.exporting import Column
-from mlife.badcases.views.search import counted_badcases, searchable_badcases, searchable_reports, severity_word
-from mlife.badcases.views.tables import badcase_rows, badcase_versions, report_rows
+from mlife.badcases.views.search import (
+    FREE,
+    counted_badcases,
+    searchable_badcases,
+    searchable_reports,
+    severity_word,
+)
+from mlife.badcases.views.tables import badcase_rows, badcase_versions, report_fields, report_rows
 from mlife.core.projection import Reader
 from mlife.core.query import Searchable, compile_query, in_order, parse
 from mlife.core.tables import AnyRow
 
-b, r, v = badcase_rows.c, report_rows.c, badcase_versions.c
+b, r, v, f = badcase_rows.c, report_rows.c, badcase_versions.c, report_fields.c
 PART = 5_000
 """Rows that are in memory at once."""
 
@@ -71,9 +77,14 @@ REPORTS: Sequence[tuple[Column, ColumnElement[Any]]] = (
 )
 
 
-def columns_of(of: str) -> list[Column]:
-    """The columns of an export of badcases or reports, in order."""
-    return [column for column, _ in _shape(of)[1]]
+def columns_of(of: str, declared: Mapping[str, str] | None = None) -> list[Column]:
+    """
+    The columns of an export of badcases or reports, in order.
+
+    Args:
+        declared: names and types of declared fields (`views.fields.sought`); each is a column of an export of reports.
+    """
+    return [column for column, _ in _shape(of, declared)[1]]
 
 
 def rows_of(
@@ -84,6 +95,7 @@ def rows_of(
     now: datetime,
     sort: str | None = None,
     only: Sequence[str] | None = None,
+    declared: Mapping[str, str] | None = None,
     size: int = PART,
 ) -> Iterator[Sequence[AnyRow]]:
     """
@@ -93,11 +105,12 @@ def rows_of(
         of: badcases or reports.
         sort: None: as the list shows them.
         only: ids of badcases, positions of reports; None: all that match.
+        declared: as for `columns_of`.
 
     Raises:
         QueryError: the query or the sort can't be used; said before the first row.
     """
-    searchable, shape = _shape(of)
+    searchable, shape = _shape(of, declared)
     conditions = [compile_query(parse(q), searchable, now)]
     if of == "badcases":
         conditions.append(counted_badcases())
@@ -108,5 +121,16 @@ def rows_of(
     return read.parts(in_order(statement, searchable, sort), size)
 
 
-def _shape(of: str) -> tuple[Searchable, Sequence[tuple[Column, ColumnElement[Any]]]]:
-    return (searchable_reports, REPORTS) if of == "reports" else (searchable_badcases, BADCASES)
+def _shape(
+    of: str, declared: Mapping[str, str] | None
+) -> tuple[Searchable, Sequence[tuple[Column, ColumnElement[Any]]]]:
+    if of != "reports":
+        return searchable_badcases, BADCASES
+    return searchable_reports, [*REPORTS, *(_field(name, kind) for name, kind in (declared or {}).items())]
+
+
+def _field(name: str, kind: str) -> tuple[Column, ColumnElement[Any]]:
+    """The column of a declared field."""
+    is_number = kind == "number"
+    value = select(f.amount if is_number else f.value).where(f.number == r.number, f.name == name)
+    return Column(f"{FREE}{name}", "number" if is_number else "text"), value.scalar_subquery()

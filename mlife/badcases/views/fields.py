@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import orjson
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import func, select
 
 from mlife.badcases.functions import function_id as id_of
 from mlife.badcases.intake.schema import FieldDeclared, Schema
 from mlife.badcases.views.models import behind
 from mlife.badcases.views.tables import (
-    badcase_fields,
     badcase_models,
     badcase_rows,
     badcase_versions,
@@ -101,18 +100,15 @@ def declared(read: Reader, system: str | None = None, function: str | None = Non
     ]
 
 
-def field_values(read: Reader, name: str, condition: ColumnElement[bool], *, limit: int = 8) -> list[tuple[str, int]]:
-    """The most frequent values of a declared field in badcases that match *condition*, with their reports."""
-    c = badcase_fields.c
-    count = func.sum(c.frequency).label("how_many")
-    rows = read.all(
-        select(c.value, count)
-        .where(c.name == name.lower(), c.badcase_id.in_(select(b.badcase_id).where(condition)))
-        .group_by(c.value)
-        .order_by(count.desc(), c.value)
-        .limit(limit)
-    )
-    return [(row.value, row.how_many) for row in rows]
+def sought(read: Reader) -> dict[str, str]:
+    """Names, in lower case, of the fields that reports are found by, and their types; text if these differ."""
+    found: dict[str, str] = {}
+    for schema in declared(read):
+        for one in schema.fields:
+            if not one.personal:
+                name = one.name.lower()
+                found[name] = one.type if found.get(name, one.type) == one.type else "text"
+    return dict(sorted(found.items()))
 
 
 def _fields(text: str) -> tuple[FieldDeclared, ...]:

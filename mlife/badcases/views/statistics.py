@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, select
 
-from mlife.badcases.views import history
+from mlife.badcases.views import fields, history
 from mlife.badcases.views.rows import Share, Week
-from mlife.badcases.views.search import counted_badcases, searchable_badcases, severity_word
+from mlife.badcases.views.search import FREE, counted_badcases, searchable_badcases, severity_word
 from mlife.badcases.views.tables import badcase_clients, badcase_fields, badcase_rows, badcase_versions, badcase_weeks
 from mlife.core.events import EPOCH
 from mlife.core.projection import Reader
@@ -19,6 +19,7 @@ from mlife.core.query import compile_query, parse
 b = badcase_rows.c
 MATRIX_ROWS = 20
 """Badcases of the matrix of versions."""
+FACET_FIELDS = 4
 STATISTIC_ROWS = 40
 """Values that a statistic names; the rest are few."""
 
@@ -33,7 +34,18 @@ def facets(read: Reader, q: str, *, now: datetime) -> dict[str, list[Share]]:
         "owner": _shares(read, b.owner, condition),
         "version": _versions(read, condition),
         "client": _clients(read, condition),
+        **{f"{FREE}{name}": _by_field(read, name, condition) for name in _facet_fields(read)},
     }
+
+
+def _facet_fields(read: Reader) -> list[str]:
+    """Declared fields with few values, as many as fit beside a list."""
+    return [name for name, kind in fields.sought(read).items() if kind in ("choice", "flag")][:FACET_FIELDS]
+
+
+def _by_field(read: Reader, name: str, condition: ColumnElement[bool]) -> list[Share]:
+    c = badcase_fields.c
+    return _joined(read, c.value, func.sum(c.frequency), c.badcase_id, and_(condition, c.name == name))
 
 
 def _shares(read: Reader, column: ColumnElement[Any], condition: ColumnElement[bool]) -> list[Share]:
