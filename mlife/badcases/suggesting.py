@@ -15,7 +15,7 @@ from math import log
 
 from mlife.core.events import derived_id
 
-ALIKE_BITS = 6
+ALIKE_BITS = 4
 """Bits of 64 in which the hashes of two pictures may differ: unrelated ones differ in about 32."""
 ALIKE_WORDS = 0.6
 """Share of the words, weighed by how rare they are, that two badcases' descriptions must have in common."""

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from mlife.badcases.functions import function_id
 from mlife.bench.pages import WATCHED
 from tests.browsing import ROOT, Visit, violations
 from tests.e2e.conftest import Told
@@ -28,8 +29,12 @@ LISTS = {
     "bulk jobs": "/bulk",
     "saved views": "/views",
     "grouping": "/grouping",
-    "grouping of a function": "/grouping/digits/digit?look=this",
+    "grouping of a function": "/grouping/digits-reader/digit?look=this",
     "suggestions": "/suggestions",
+    "report form": "/badcases/report?system=digits&function=digit&type=boxes&prediction=4",
+    "import": "/badcases/import",
+    "functions": "/functions",
+    "function": f"/functions/{function_id('digits', 'digit')}",
     "causes": "/causes",
     "alarms": "/alarms",
     "rules": "/rules",

@@ -124,7 +124,13 @@ def split(request: Request, hands: Hands, badcase_id: str, said: Said) -> Respon
     words = f"{len(new.reports)} reports of {badcase_id} are counted in {new.badcase_id} now"
     undo = f"/badcases/{new.badcase_id}/rejoin"
     return done(
-        request, made, f"/badcases/{new.badcase_id}", words, undo=undo, badcase_id=new.badcase_id, from_=badcase_id
+        request,
+        made,
+        f"/badcases/{new.badcase_id}",
+        words,
+        undo=undo,
+        badcase_id=new.badcase_id,
+        from_badcase_id=badcase_id,
     )
 
 
@@ -180,7 +186,8 @@ def show_grouping(request: Request, hands: Hands, badcase_id: str, q: str = "", 
         reports=[hands.open(asdict(r)) for r in listing.items],
         total=listing.total,
         selected=selection(request),
-        others=[
+        others=[("", "choose one")]
+        + [
             (o.badcase_id, f"{o.title}, {o.reports} reports ({o.badcase_id})")
             for o in alike.items
             if o.badcase_id != badcase_id
