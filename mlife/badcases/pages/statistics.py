@@ -199,13 +199,17 @@ def time_chart(to: Links, times: Sequence[TimeTo]) -> BarChart | None:
         return None
     shown = [
         Bar(
-            f"{t.status}: {duration(3600 * t.median_hours)} ({plural(t.badcases, 'badcase')})",
+            f"{t.status}: {_lasted(t.median_hours)} ({plural(t.badcases, 'badcase')})",
             t.median_hours,
             to(path=to.listed, reached=t.status),
         )
         for t in times
     ]
     return distribution("Time to each status, the median since the first report", shown, "hour")
+
+
+def _lasted(hours: int) -> str:
+    return duration(3600 * hours) if hours else "within an hour"
 
 
 def solved_chart(to: Links, found: Solved) -> BarChart | None:
