@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from mlife.badcases.pages.shown import picture_of
+from mlife.badcases.views.causes import causes
 from mlife.badcases.views.counts import needing_me
 from mlife.badcases.views.needs import Group, needs
 from mlife.badcases.views.proposals import propose
@@ -22,11 +23,17 @@ SHOWN_PROPOSALS = 3
 
 @page(router, "/badcases/needs")
 def show_needs(request: Request, hands: Hands) -> Response:
-    """What needs a person now, grouped under causes; what has none yet comes last, with what it shares."""
+    """
+    What needs a person now, grouped under causes, the most urgent first; what has none yet comes last.
+
+    What that shares is looked at for one function, that of the most urgent of them: the page of causes has all.
+    """
     with hands.read() as read:
         groups = needs(read)
         counts = needing_me(read)
-        proposed = propose(read)[:SHOWN_PROPOSALS] if groups and groups[-1].cause is None else []
+        alone = groups[-1].first[0] if groups and groups[-1].cause is None else None
+        proposed = propose(read, system=alone.system, function=alone.function)[:SHOWN_PROPOSALS] if alone else []
+        named = sum(c.needing_me > 0 for c in causes(read))
         position = read.position
     data = {
         "needs_me": counts,
@@ -39,20 +46,19 @@ def show_needs(request: Request, hands: Hands) -> Response:
         "badcases/needs.html",
         data,
         shown=groups,
-        said_of=sentence_of(groups, counts),
+        said_of=sentence_of(groups, counts, named),
         proposed=proposed,
         picture=picture_of(hands),
     )
 
 
-def sentence_of(groups: Sequence[Group], counts: dict[str, int]) -> dict[str, Any]:
-    """What the sentence above says."""
-    named = [g for g in groups if g.cause is not None]
+def sentence_of(groups: Sequence[Group], counts: dict[str, int], named: int) -> dict[str, Any]:
+    """What the sentence above says; *named*: causes with badcases that need a person, shown or not."""
     return {
         "all": counts["all"],
         "back": counts["regressed"] + counts["recurring"],
         "new": counts["new"],
-        "causes": len(named),
+        "causes": named,
         "alone": sum(g.badcases for g in groups if g.cause is None),
-        "no_remedy": sum(g.cause is not None and g.cause.remedy is None for g in named),
+        "no_remedy": sum(g.cause is not None and g.cause.remedy is None for g in groups),
     }

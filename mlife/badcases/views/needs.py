@@ -18,9 +18,10 @@ from mlife.badcases.views.tables import badcase_rows, cause_badcases
 from mlife.core.projection import Reader
 
 b, cb = badcase_rows.c, cause_badcases.c
-SHOWN = 5
+SHOWN = 3
 """Badcases of a cause that are shown, the most urgent ones; a link leads to all."""
-MOST_CAUSES = 30
+MOST_CAUSES = 20
+"""Causes that are shown, those with the most urgent badcases; the list of causes has all."""
 
 
 @dataclass(frozen=True, slots=True)
