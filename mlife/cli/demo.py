@@ -8,7 +8,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,16 +16,25 @@ from mlife.cli.terminal import console, print_json, progress, with_home
 from mlife.core.errors import Refused
 
 if TYPE_CHECKING:
+    from mlife.demo.loop import Tell
+    from mlife.demo.weeks import Calendar
     from mlife.runtime import Home
 
 
 @click.command("demo")
 @click.option(
+    "--scenario",
+    type=click.Choice(["digits", "masks"]),
+    default="digits",
+    show_default=True,
+    help="digits: two shifts of real digits; masks: the paper's own story, of drivers who wear masks.",
+)
+@click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0, 2**31), help="Another seed gives other figures."
 )
 @click.option("--json", "as_json", is_flag=True, help="The last line is one JSON object.")
 @with_home
-def command(home: Home, seed: int, as_json: bool) -> None:
+def command(home: Home, scenario: str, seed: int, as_json: bool) -> None:
     """
     Run the whole loop on real data, and keep it in the home to look at.
 
@@ -34,11 +43,9 @@ def command(home: Home, seed: int, as_json: bool) -> None:
 
     \b
     mlife demo --home /tmp/mlife-demo --seed 7
+    mlife demo --scenario masks --home /tmp/mlife-masks
     """
     from mlife.cli.up import working
-    from mlife.demo.hands import Hands
-    from mlife.demo.loop import Loop
-    from mlife.demo.result import result_of, table_of
     from mlife.demo.weeks import SOURCE, Calendar
 
     started = time.monotonic()
@@ -51,8 +58,9 @@ def command(home: Home, seed: int, as_json: bool) -> None:
     with home.ports.locks.hold("demo") as held, ExitStack() as running:
         if not held:
             raise Refused("a demo is running in this home", remedy="wait for it, or choose another --home")
-        refuse_another_seed(home.settings.home, seed)
-        hands = Hands(home, seed, Calendar.of(home.ports.store))
+        name = str(seed) if scenario == "digits" else f"{scenario}-{seed}"
+        refuse_another_demo(home.settings.home, name)
+        calendar = Calendar.of(home.ports.store)
         running.enter_context(home.running())
         running.enter_context(working(home, tries=1_000))  # however often the demo is killed
         bar = running.enter_context(progress(shown=not as_json, words=True))
@@ -63,13 +71,12 @@ def command(home: Home, seed: int, as_json: bool) -> None:
             if not as_json and not sys.stderr.isatty():
                 click.echo(f"{time.monotonic() - started:5.1f} s  {sentence}", err=True)
 
-        told = Loop(hands, tell).run()
-        home.runner.settle(60)
-        result = result_of(hands, told, time.monotonic() - started)
+        tell_story = tell_masks if scenario == "masks" else tell_digits
+        result, table = tell_story(home, seed, calendar, name, tell, started)
     if as_json:
         print_json(result)
         return
-    console().print(table_of(result, told))
+    console().print(table)
     program = "mlife" if shutil.which("mlife") == sys.argv[0] else os.path.relpath(sys.argv[0])
     click.echo(f"\nLook at it:  {program} up --home {home.settings.home}")
     if not home.settings.store.startswith("sqlite"):  # the folder alone is not the home
@@ -77,11 +84,44 @@ def command(home: Home, seed: int, as_json: bool) -> None:
     click.echo("             then open http://127.0.0.1:8000/")
 
 
-def refuse_another_seed(home: Path, seed: int) -> None:
+def tell_digits(
+    home: Home, seed: int, calendar: Calendar, name: str, tell: Tell, started: float
+) -> tuple[dict[str, Any], Any]:
+    """The digits' story: its result, and the table for people."""
+    from mlife.demo.hands import Hands
+    from mlife.demo.loop import Loop
+    from mlife.demo.result import result_of, table_of
+
+    hands = Hands(home, seed, calendar, name=name)
+    told = Loop(hands, tell).run()
+    home.runner.settle(60)
+    result = result_of(hands, told, time.monotonic() - started)
+    return result, table_of(result, told)
+
+
+def tell_masks(
+    home: Home, seed: int, calendar: Calendar, name: str, tell: Tell, started: float
+) -> tuple[dict[str, Any], Any]:
+    """The masks' story: its result, and the table for people."""
+    from mlife.demo.drivers import EXPRESSION, SYSTEM
+    from mlife.demo.hands import Hands
+    from mlife.demo.masks import TRAINING, Masks
+    from mlife.demo.masks_result import result_of, table_of
+
+    story = Masks(
+        Hands(home, seed, calendar, name=name, system=SYSTEM, function=EXPRESSION, training=TRAINING), tell
+    )  # fmt: skip
+    story.run()
+    home.runner.settle(60)
+    result = result_of(story, time.monotonic() - started)
+    return result, table_of(result)
+
+
+def refuse_another_demo(home: Path, name: str) -> None:
     """A second demo would find the first one's field items in the training sets, and stop at the leakage guard."""
     for folder in (home / "demo").glob("*"):
-        if folder.name != str(seed):
-            raise Refused(
-                f"{home} holds the demo of seed {folder.name}",
-                remedy=f"go on with it by --seed {folder.name}, or choose another --home",
-            )
+        if folder.name != name:
+            scenario, _, seed = folder.name.rpartition("-")
+            told = f"the scenario {scenario}, seed {seed}" if scenario else f"the demo of seed {seed}"
+            again = f"--scenario {scenario} --seed {seed}" if scenario else f"--seed {seed}"
+            raise Refused(f"{home} holds {told}", remedy=f"go on with it by {again}, or choose another --home")

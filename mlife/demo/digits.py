@@ -15,7 +15,7 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, files
 from typing import TYPE_CHECKING, Any
@@ -57,12 +57,14 @@ class Rows:
 
     Args:
         pixels: uint8, samples × height × width.
-        labels: the digits, one character each.
+        labels: what is right, e.g. the digits, one character each.
+        columns: what else a document says of each row, by name.
     """
 
     purpose: str
     pixels: NDArray[Any]
     labels: tuple[str, ...]
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -85,7 +87,8 @@ class Rows:
     def take(self, places: Iterable[int]) -> Rows:
         """The rows at *places*, in that order."""
         wanted = list(places)
-        return Rows(self.purpose, self.pixels[wanted], tuple(self.labels[i] for i in wanted))
+        columns = {name: tuple(values[i] for i in wanted) for name, values in self.columns.items()}
+        return Rows(self.purpose, self.pixels[wanted], tuple(self.labels[i] for i in wanted), columns)
 
 
 def load(seed: int) -> dict[str, Rows]:

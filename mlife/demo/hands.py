@@ -40,17 +40,24 @@ PATIENCE = 120.0
 
 class Hands:
     """
-    What the team can do on one home.
+    What the team can do on one home, for one function of one system.
 
     Args:
         seed: part of every key and of every training.
+        name: of the folder in which the demo prepares what it imports.
+        training, testing: the user's own code, as entry points.
     """
 
-    def __init__(self, home: Home, seed: int, calendar: Calendar) -> None:
+    def __init__(
+        self, home: Home, seed: int, calendar: Calendar, *, name: str, system: str = SYSTEM, function: str = FUNCTION,
+        training: str = "mlife.demo.train_digits:main", testing: str = "mlife.demo.test_digits:main",
+    ) -> None:  # fmt: skip
         self.home = home
         self.seed = seed
         self.calendar = calendar
-        self.workshop = home.settings.home / "demo" / str(seed)
+        self.system, self.function = system, function
+        self.training, self.testing = training, testing
+        self.workshop = home.settings.home / "demo" / name
         self.documents: dict[str, str] = {}
         self._answered: dict[tuple[str, str], Answered] = {}
         home.do = home.runner.executor = replace(home.do.as_(source=SOURCE), clock=calendar)
@@ -86,7 +93,7 @@ class Hands:
         folder = self._folder(name, rows)
         with (folder / "labels.csv").open("rb") as table:
             imported = self._data(who).import_document(
-                table, "csv", name=name, files=folder, system=SYSTEM, function=FUNCTION, **more
+                table, "csv", name=name, files=folder, system=self.system, function=self.function, **more
             )
         assert not imported.refused_count, imported.refused[:3]  # the demo's own data are good
         self.documents[name] = imported.document_id
@@ -97,17 +104,19 @@ class Hands:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "labels.csv").open("w", newline="") as out:
             table = csv.writer(out)
-            table.writerow(["path", "md5", "annotation", "sha256"])
+            table.writerow(["path", "md5", "annotation", "sha256", *rows.columns])
             for n, (png, label, digest) in enumerate(zip(rows.pngs, rows.labels, rows.sha256, strict=True)):
                 path = f"{n:04d}.png"
                 (folder / path).write_bytes(png)
-                table.writerow([path, rows.md5[n], label, digest])
+                table.writerow([path, rows.md5[n], label, digest, *(values[n] for values in rows.columns.values())])
         return folder
 
-    def group(self, who: str, name: str, purpose: str, documents: Sequence[str], **more: Any) -> DocumentGrouped:
+    def group(
+        self, who: str, name: str, purpose: str, documents: Sequence[str], query: str = "", **more: Any
+    ) -> DocumentGrouped:
         """Group Items: freeze rows as a set; the Task ID comes with it."""
         done = self._data(who).group(
-            Selection(list(documents)), name=name, purpose=purpose, system=SYSTEM, function=FUNCTION,
+            Selection(list(documents), query), name=name, purpose=purpose, system=self.system, function=self.function,
             key=f"demo:{self.seed}:group:{name}", **more,
         )  # fmt: skip
         return done.group
@@ -115,7 +124,14 @@ class Hands:
     def request(self, who: str, step: str, wanted: Mapping[str, int], what: str, **more: Any) -> str:
         """Ask for data. Returns the Request ID."""
         done = self.do(
-            who, step, request_collection, system=SYSTEM, function=FUNCTION, what=what, wanted=dict(wanted), **more
+            who,
+            step,
+            request_collection,
+            system=self.system,
+            function=self.function,
+            what=what,
+            wanted=dict(wanted),
+            **more,
         )
         return done.first(CollectionRequested).request_id
 
@@ -126,20 +142,20 @@ class Hands:
 
     def train(self, task_id: str, name: str, parents: Sequence[str]) -> str:
         """Run the user's training code on a drafted task. Returns the Model ID."""
-        self._start(task_id, "mlife.demo.train_digits:main", parents=tuple(parents), model_name=name)
+        self._start(task_id, self.training, parents=tuple(parents), model_name=name)
         return str(self._finished(task_id).model_id)
 
     def test(self, task_id: str, model_ids: Sequence[str], group_ids: Sequence[str]) -> None:
         """Run the user's testing code on models and groups, and let the gate judge."""
-        self._start(task_id, "mlife.demo.test_digits:main", model_ids=tuple(model_ids), group_ids=tuple(group_ids))
+        self._start(task_id, self.testing, model_ids=tuple(model_ids), group_ids=tuple(group_ids))
         self._finished(task_id)
         self.settle()
 
     def draft_test(self, name: str, group_ids: Sequence[str], iteration: str | None = None) -> str:
         """A testing task on groups that exist. Returns its Task ID."""
         done = self.do(
-            "ana", f"draft:{name}", draft_task, kind="testing", name=name, group_ids=tuple(group_ids), system=SYSTEM,
-            function=FUNCTION, iteration_id=iteration,
+            "ana", f"draft:{name}", draft_task, kind="testing", name=name, group_ids=tuple(group_ids),
+            system=self.system, function=self.function, iteration_id=iteration,
         )  # fmt: skip
         return done.first(TaskDrafted).task_id
 
@@ -177,8 +193,8 @@ class Hands:
     def deploy(self, who: str, model_id: str, version: str, override: str = "") -> str:
         """Ship a model and wait until the target answers with it. Returns the Deployment Task ID."""
         done = self.do(
-            who, f"deploy:{version}", create_deployment, system=SYSTEM, function=FUNCTION, model_ids=(model_id,),
-            version=version, override={"by": who, "reason": override} if override else None,
+            who, f"deploy:{version}", create_deployment, system=self.system, function=self.function,
+            model_ids=(model_id,), version=version, override={"by": who, "reason": override} if override else None,
         )  # fmt: skip
         deployment_id = done.first(DeploymentCreated).deployment_id
         self.settle()
@@ -197,7 +213,7 @@ class Hands:
 
     def served_by(self) -> str:
         """Ask the served model itself which model it is."""
-        return asked_for(self.home.ports, f"{SYSTEM}.{FUNCTION}").model_id
+        return asked_for(self.home.ports, f"{self.system}.{self.function}").model_id
 
     def answer(self, model_id: str, rows: Rows) -> Answered:
         """What a device that carries *model_id* says about pictures."""
