@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, delete, func, null, select, update
+from sqlalchemy import ColumnElement, Table, and_, case, delete, func, literal, null, select, update
 
 from mlife.badcases.views.tables import (
     SAID,
@@ -153,30 +153,32 @@ def place(tx: Tx, which: ColumnElement[bool]) -> set[str]:
     """
     counted = select(r.badcase_id).where(which).distinct()
     before = {row[0] for row in tx.execute(counted)}
-    tx.execute(
-        update(report_rows).where(which, r.origin_id.is_(None)).values(origin_id=r.badcase_id, placed_id=r.badcase_id)
-    )
+    origin = func.coalesce(r.origin_id, r.badcase_id)
     moved = (
         select(m.into_id)
-        .where(m.number == r.number, m.origin_id == r.origin_id, m.live)
+        .where(m.number == r.number, m.origin_id == origin, m.live)
         .order_by(m.by_person.desc(), m.made_number.desc(), m.move_id)
         .limit(1)
         .scalar_subquery()
     )
-    tx.execute(update(report_rows).where(which).values(placed_id=func.coalesce(moved, r.origin_id)))
+    tx.execute(update(report_rows).where(which).values(origin_id=origin, placed_id=func.coalesce(moved, origin)))
     home = select(a.home_id).where(a.badcase_id == r.placed_id).scalar_subquery()
-    tx.execute(update(report_rows).where(which).values(badcase_id=func.coalesce(home, r.placed_id)))
-    _forget_moves(tx, which)
+    tx.execute(update(report_rows).where(which).values(_counted_in(func.coalesce(home, r.placed_id))))
     return before | {row[0] for row in tx.execute(counted)}
 
 
-def _forget_moves(tx: Tx, which: ColumnElement[bool]) -> None:
-    """A report that is counted where its fingerprint says is as if it had never been moved."""
-    tx.execute(
-        update(report_rows)
-        .where(which, r.origin_id == r.badcase_id, r.placed_id == r.badcase_id)
-        .values(origin_id=null(), placed_id=null())
-    )
+def _counted_in(home: Any) -> dict[str, Any]:
+    """
+    The columns of reports that are counted in *home*, in one write, as each touches every index.
+
+    One that is counted where its fingerprint says is as if it had never been moved.
+    """
+    at_home = and_(r.origin_id == home, r.placed_id == home)
+    return {
+        "badcase_id": home,
+        "origin_id": case((at_home, null()), else_=r.origin_id),
+        "placed_id": case((at_home, null()), else_=r.placed_id),
+    }
 
 
 def merge(tx: Tx, badcase_id: str, into_id: str, row: Row) -> set[str]:
@@ -186,12 +188,8 @@ def merge(tx: Tx, badcase_id: str, into_id: str, row: Row) -> set[str]:
         return set()
     tx.upsert(badcase_aliases, [{**row, "badcase_id": badcase_id, "into_id": into_id, "home_id": home}])
     tx.execute(update(badcase_aliases).where(a.home_id == badcase_id).values(home_id=home))
-    mine = r.badcase_id == badcase_id
-    tx.execute(
-        update(report_rows).where(mine, r.origin_id.is_(None)).values(origin_id=badcase_id, placed_id=badcase_id)
-    )
-    tx.execute(update(report_rows).where(mine).values(badcase_id=home))
-    # some of them may have come home: split off *home*, and merged back into it, a report keeps both names
+    own = {"origin_id": func.coalesce(r.origin_id, badcase_id), "placed_id": func.coalesce(r.placed_id, badcase_id)}
+    tx.execute(update(report_rows).where(r.badcase_id == badcase_id).values(badcase_id=home, **own))
     return {badcase_id, home}
 
 
@@ -204,9 +202,8 @@ def unmerge(tx: Tx, badcase_id: str) -> set[str]:
     tx.delete(badcase_aliases, a.badcase_id == badcase_id)
     for some in sliced(tree):
         tx.execute(update(badcase_aliases).where(a.badcase_id.in_(some)).values(home_id=badcase_id))
-        placed = r.placed_id.in_(some)
-        tx.execute(update(report_rows).where(r.badcase_id == home, placed).values(badcase_id=badcase_id))
-    _forget_moves(tx, r.badcase_id == badcase_id)
+        back = _counted_in(literal(badcase_id))
+        tx.execute(update(report_rows).where(r.badcase_id == home, r.placed_id.in_(some)).values(back))
     return {badcase_id, home}
 
 

@@ -1,0 +1,61 @@
+"""`mlife badcase merge|unmerge|split|rejoin|why`, as somebody types them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from mlife.cli import root
+from mlife.core.errors import Refused
+from tests.badcases.conftest import report
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A home with 9 and 7 read as 4."""
+    sent = [report("9", picture=n, client=f"c{n}") for n in range(3)] + [report("7", picture=n) for n in range(2)]
+    (tmp_path / "sent.ndjson").write_text("\n".join(map(json.dumps, sent)))
+    said(tmp_path, "report", str(tmp_path / "sent.ndjson"))
+    return tmp_path
+
+
+def said(folder: Path, *words: str) -> Any:
+    """What a command tells a program."""
+    told = CliRunner().invoke(
+        root, ["badcase", *words, "--home", str(folder / "home"), "--json"], catch_exceptions=False
+    )
+    lines = [json.loads(line) for line in told.stdout.splitlines()]
+    return lines if words[0] == "list" else lines[0]
+
+
+def ids(folder: Path) -> dict[str, str]:
+    return {b["title"]: b["badcase_id"] for b in said(folder, "list")}
+
+
+def test_a_merge_is_made_explained_and_taken_back(folder: Path) -> None:
+    at = ids(folder)
+    nine, seven = at["9 read as 4"], at["7 read as 4"]
+    assert said(folder, "merge", seven, nine)["into"] == nine
+    why = said(folder, "why", seven)
+    assert (why["badcase_id"], why["reports"], why["pictures"]) == (nine, 5, 3)
+    assert [(p["how"], p["reports"]) for p in why["parts"]] == [("fingerprint", 3), ("merged", 2)]
+    with pytest.raises(Refused, match="is merged into"):
+        said(folder, "triage", seven)
+
+    said(folder, "unmerge", seven)
+    assert said(folder, "why", seven)["reports"] == 2
+
+
+def test_a_split_is_made_taken_back_and_made_again(folder: Path) -> None:
+    nine = ids(folder)["9 read as 4"]
+    new = said(folder, "split", nine, "--title", "two fleets", "--query", "client:c1,c2")
+    assert new["reports"] == 2
+    assert said(folder, "why", new["badcase_id"])["reports"] == 2
+    said(folder, "rejoin", new["badcase_id"])
+    assert said(folder, "why", new["badcase_id"])["badcase_id"] == nine
+    said(folder, "rejoin", new["badcase_id"], "--again")
+    assert said(folder, "why", new["badcase_id"])["reports"] == 2
