@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+import time
 import uuid
 from typing import Any
 
@@ -10,7 +14,7 @@ from starlette.testclient import TestClient
 
 from mlife.badcases import commands
 from mlife.badcases.commands.bulk import STEP
-from mlife.badcases.events import BadcaseTriaged
+from mlife.badcases.events import BadcaseTriaged, BulkStarted
 from mlife.badcases.stepping import job_in_log, next_step
 from mlife.badcases.views import lists
 from mlife.badcases.views.bulk import bulk_job, bulk_jobs, bulk_refusals_of
@@ -215,6 +219,39 @@ def test_a_form_leads_to_the_job_which_moves_stops_and_undoes(many: Field, clien
     assert statuses(many) == {"new"}
     assert "taken back by" in client.get(where, headers=HTML).text
     assert client.get("/bulk", headers=HTML).status_code == 200
+
+
+def test_the_form_of_the_list_may_hold_the_fields_of_every_action(three: Field, client: TestClient) -> None:
+    drawn = client.get("/badcases", headers=HTML).text
+    names = set(re.findall(r'<(?:input|select|textarea)[^>]* name="([^"]+)"', drawn)) - {"selected", "q"}
+    filled = dict.fromkeys(names, "x") | {"until": "2026-12-01", "owner": "bob", "reason": "next release"}
+    for action in ("triage", "assign", "mute"):
+        sent = client.post(f"/badcases/bulk/{action}", data={**filled, "selected": "*"}, follow_redirects=False)
+        assert sent.status_code == 303, sent.text
+    three.settle()
+
+    assert {b.owner for b in three.read(lists.badcases, "", now=NOW).items} == {"bob"}
+    assert statuses(three) == {"muted"}
+
+
+def test_a_process_that_is_killed_leaves_a_job_that_goes_on(many: Field) -> None:
+    folder = many.home.settings.home
+    command = [sys.executable, "-m", "mlife", "bulk", "start", "triage", "--query", "", "--home", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        started = [r for r in many.home.ports.store.read(MANY, 10_000) if isinstance(r.event, BulkStarted)]
+        if started:
+            break
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    many.settle()
+    (job,) = many.read(bulk_jobs)
+
+    assert (job.state, job.done, job.changed) == ("finished", MANY, MANY)
+    for badcase_id in ids_of(many):
+        assert len(list(many.home.ports.store.read_stream(f"badcase/{badcase_id}"))) == 1
 
 
 def test_a_few_from_a_form_are_said_with_a_way_back(three: Field, client: TestClient) -> None:

@@ -37,6 +37,8 @@ def act_on_many(request: Request, hands: Hands, action: str, said: Said, q: str 
     q = str(said.pop("q", q))
     if is_form(request):  # the list's form has the fields of every action in it
         said = {k: v for k, v in said.items() if k in input_model(command).model_fields}
+    if is_form(request):  # it holds the fields of every action
+        said = {name: value for name, value in said.items() if name in input_model(command).model_fields}
     everything = "*" in selected
     with hands.read() as read:
         ids = lists.matching_ids(read, q, now=hands.now, limit=MOST_AT_ONCE + 1) if everything else selected
