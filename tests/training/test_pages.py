@@ -153,6 +153,9 @@ def test_a_running_task_moves_on_the_page_and_reloads_it_at_its_end(bench, clien
             time.sleep(0.03)
         assert "<progress" in page
         assert client.get(f"/api/v1/tasks/{task_id}/progress").json()["progress"]["share"] > 0
+        rail = client.get("/-/live").text
+        assert f'href="/tasks/{task_id}"' in rail
+        assert "<progress" in rail
         while (answer := client.get(f"/tasks/{task_id}/live?seen=running-1")).headers.get("HX-Refresh") is None:
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -217,3 +217,18 @@ def test_a_message_is_read_from_its_cookie_only_as_text():
 
     assert said == ("done", "/")
     assert orjson.loads(orjson.dumps(said)) == ["done", "/"]
+
+
+def test_what_runs_stands_in_the_box_after_the_step_that_is_due(monkeypatch):
+    steps = [rooms.Step("requested", "done"), rooms.Step("trained", "now"), rooms.Step("gate")]
+    running = rooms.Step("tsk-1 training", "now", "/tasks/tsk-1", 0.5)
+    monkeypatch.setattr(rooms, "_under_way", {"tasks": lambda _: [running]})
+    monkeypatch.setattr(rooms, "_box", {"ask": lambda _: rooms.Iteration("Masks", None, steps)})
+
+    assert [s.word for s in rooms.iteration(asked()).steps] == ["requested", "trained", "tsk-1 training", "gate"]
+
+    monkeypatch.setattr(rooms, "_box", {"ask": lambda _: None})
+    assert rooms.iteration(asked()) == rooms.Iteration("No iteration is open", None, [running])
+
+    monkeypatch.setattr(rooms, "_under_way", {})
+    assert rooms.iteration(asked()) is None

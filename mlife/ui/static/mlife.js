@@ -200,7 +200,7 @@ function explain(event) {
 // ---- wiring ----
 
 function prepare(root) {
-  for (const b of all("[data-copy][hidden]", root)) b.hidden = false;
+  for (const b of all("[data-copy].later", root)) b.classList.remove("later");
   for (const l of all("[data-follow]", root)) if (l.dataset.atEnd !== "false") l.scrollTop = l.scrollHeight;
 }
 
