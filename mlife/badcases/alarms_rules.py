@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -34,7 +35,8 @@ def rule_of(said: Mapping[str, Any], *, now: datetime, before: Rule | None = Non
     try:
         rule = Rule.model_validate(given)
     except ValidationError as e:
-        raise Invalid("this is no rule", refusals=tuple(explain(e))) from e
+        refusals = (replace(r, problem=r.problem.removeprefix("value error, ")) for r in explain(e))
+        raise Invalid("this is no rule", refusals=tuple(refusals)) from e
     check_query(rule.q, now)
     return rule
 

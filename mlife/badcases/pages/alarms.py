@@ -33,6 +33,8 @@ from mlife.ui.timeline import history_of
 
 router = APIRouter(tags=["alarms, rules"])
 CHART_DAYS = 42
+SHOWN_BADCASES = 30
+"""Of an alarm, on its page: those that are looked at first."""
 look("firing", shape="down", tone="alarm")
 look("over", "seen", "delivered", shape="check", tone="done")
 look("deleted", "given up", shape="cross")
@@ -90,7 +92,7 @@ def show_alarm(request: Request, hands: Hands, alarm_id: str) -> Response:
         found = there_is(turns.alarm(read, alarm_id), "alarm", alarm_id)
         rule = alarms.rule(read, found.rule_id)
         told = alarms.deliveries_of(read, alarm_id)
-        badcases = lists.badcases_by_id(read, found.badcase_ids)
+        badcases = lists.badcases_by_id(read, found.badcase_ids)[:SHOWN_BADCASES]
         chart = None if wants_json(request) else day_chart(read, found, hands.now)
         position = read.position
     data = {"alarm": asdict(found), "deliveries": [asdict(d) for d in told], "position": position}
@@ -126,7 +128,7 @@ def day_chart(read: Reader, alarm: AlarmView, now: datetime) -> BarChart | None:
     shown = []
     for day in days:
         when = alarms_preview.moment(day)
-        shown.append(Bar(f"{when.day} {when:%b}", counts.get(day, 0), alarm=start <= day <= end))
+        shown.append(Bar(f"{when.day} {when:%b}", counts.get(day, 0), alarm=alarm.firing and start <= day <= end))
     raised = alarms_measured.day_of(alarm.raised_at)
     marks = [Mark(days.index(raised), "the alarm was raised")] if raised in days else []
     return bars("Reports of these badcases by day observed", shown, marks)

@@ -228,8 +228,7 @@ def days(
     t = traffic_days.c
     counted = read.all(select(t.day, t.requests).where(t.system == system, t.function == function, t.day >= first))
     found.requests = {row.day: row.requests for row in counted}
-    earliest = read.value(select(func.min(day.day)).select_from(joined).where(mine, day.day >= first))
-    found.first = None if earliest is None else int(earliest)
+    found.first = min((d for counts in found.by_cause.values() for d in counts), default=None)
     return found
 
 

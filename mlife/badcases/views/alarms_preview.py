@@ -83,17 +83,23 @@ def _waves(
     days: tuple[int, int],
 ) -> Iterable[Would]:
     """The alarms about one version: badcases by their first day, until a wave is worth one."""
-    after, told = days[0] - 1, Wave(0, 0, 0, waiting=False, last_badcases=0)
+    begun: dict[int, list[str]] = {}
+    by_day: dict[int, list[tuple[str, int]]] = {}
+    for badcase_id, at in new.items():
+        begun.setdefault(at, []).append(badcase_id)
+        for d, n in reports.get(badcase_id, {}).items():
+            by_day.setdefault(d, []).append((badcase_id, n))
+    wave: set[str] = set()
+    many, told = 0, Wave(0, 0, 0, waiting=False, last_badcases=0)
     for today in range(days[0], days[1] + 1):
-        wave = [badcase_id for badcase_id, at in new.items() if after < at <= today]
-        if not wave:
-            continue
-        many = sum(n for badcase_id in wave for d, n in reports.get(badcase_id, {}).items() if d <= today)
+        wave.update(begun.get(today, ()))
+        many += sum(n for badcase_id, n in by_day.get(today, ()) if badcase_id in wave)
         now = replace(told, badcases=len(wave), reports=many)
-        if worth_an_alarm(now, rule):
+        if wave and worth_an_alarm(now, rule):
             said = f"{alarms.plural(len(wave), 'new badcase')} of {function} in version {version}: {many} reports"
             yield Would(system, function, f"version {version}", moment(today), moment(today), said, len(wave), many)
-            after, told = today, replace(now, acknowledged=told.acknowledged + 1, last_badcases=len(wave))
+            told = replace(now, acknowledged=told.acknowledged + 1, last_badcases=len(wave))
+            wave, many = set(), 0
 
 
 def _rises(read: Reader, rule: Rule, system: str, function: str, now: datetime, first: int) -> Iterable[Would]:
