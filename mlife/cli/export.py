@@ -53,7 +53,7 @@ def reports(home: Home, query: str, form: str, sort: str | None, output: IO[byte
     Export reports.
 
     \b
-    mlife export reports 'observed>7d' --format ndjson | head -3
+    mlife export reports 'observed>7d' --format ndjson -o week.ndjson
     """
     _write(home, "reports", query, form, sort, output)
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from mlife.badcases import commands
-from mlife.badcases.commands.bulk import MOST_AT_ONCE, STEP, UNDO, action_named
+from mlife.badcases.commands.bulk import MOST_AT_ONCE, STEP, UNDO, UNDO_ID, action_named
 from mlife.badcases.events import BulkStarted
 from mlife.badcases.stepping import job_in_log, next_step, told_of
 from mlife.badcases.views import lists
@@ -37,8 +37,6 @@ def act_on_many(request: Request, hands: Hands, action: str, said: Said, q: str 
     q = str(said.pop("q", q))
     if is_form(request):  # the list's form has the fields of every action in it
         said = {k: v for k, v in said.items() if k in input_model(command).model_fields}
-    if is_form(request):  # it holds the fields of every action
-        said = {name: value for name, value in said.items() if name in input_model(command).model_fields}
     everything = "*" in selected
     with hands.read() as read:
         ids = lists.matching_ids(read, q, now=hands.now, limit=MOST_AT_ONCE + 1) if everything else selected
@@ -54,9 +52,7 @@ def undo(request: Request, hands: Hands, bulk_id: str) -> Response:
     """Take back what a job changed, and only that: what somebody changed since stays, and is named."""
     started = hands.do(commands.undo_bulk, bulk_id=bulk_id)
     if not started.events:
-        with hands.read() as read:
-            job = bulk_job(read, bulk_id)
-        of = job.undone_by if job and job.undone_by else bulk_id
+        of = bulk_id + UNDO_ID
         return JSONResponse({"bulk_id": of, "position": 0}) if wants_json(request) else see(f"/bulk/{of}")
     return _answer(request, hands, started, "as they were before")
 
