@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from mlife.badcases.views import comments, lists, priority
 from mlife.core.command import Given, given_for_test
 from mlife.core.errors import NotFound, Refused
 from mlife.core.events import Event
+from mlife.core.sealing import Sealer
 from mlife.runtime import Home
 from tests.badcases.conftest import NOW, Field, report, traffic
 from tests.badcases.test_life import only, status
@@ -218,3 +220,19 @@ def test_undo_is_a_button_a_word_and_a_door(field: Field, client: TestClient) ->
     assert got.status_code == 303
     assert status(field, bc) == "new"
     assert client.post(f"/api/v1/badcases/{bc}/undo", json={}).status_code == 409
+
+
+def test_the_text_of_a_comment_can_be_sealed_and_is_read_by_those_who_have_the_key(
+    field: Field, client: TestClient
+) -> None:
+    field.send(report())
+    bc = only(field)
+    sealer = Sealer(field.home.keys, {"digits": frozenset({"text"})})
+    field.home.do = replace(field.home.do, sealer=sealer)
+    field.do(commands.write_comment, badcase_id=bc, system="digits", text="call Jo Doe")
+    (stored,) = field.read(comments.comments_on, bc)
+
+    assert "Jo Doe" not in stored.text
+    assert client.get(f"/api/v1/badcases/{bc}/comments").json()["comments"][0]["text"] == "call Jo Doe"
+    page = client.get(f"/badcases/{bc}", headers={"accept": "text/html"}).text
+    assert page.count("call Jo Doe") == 3  # as a comment, in the form that changes it, and in the timeline

@@ -17,17 +17,13 @@ from mlife.badcases.intake.schema import Schema, said
 from mlife.badcases.pages.grouping import led_home, was_elsewhere, way_of, why_of
 from mlife.badcases.pages.media import digests_of, linked_files, newest_of, truth_today
 from mlife.badcases.pages.shown import in_words, picture_of, the_badcase
-from mlife.badcases.pages.timeline import timeline_of
+from mlife.badcases.pages.timeline import lived
 from mlife.badcases.standing import OPEN
-from mlife.badcases.states import Badcase
 from mlife.badcases.testdata import pinnable_rows
-from mlife.badcases.views import details, lists, priority, standing, statistics, turns
-from mlife.badcases.views.comments import comments_on
+from mlife.badcases.views import details, lists, statistics, turns
 from mlife.badcases.views.media import copies_of, links_of_report, unreadable
 from mlife.badcases.views.rows import BadcaseView, VerdictView, VersionCount
 from mlife.badcases.views.standing import Shipped
-from mlife.badcases.views.timeline import milestones
-from mlife.core.command import folded
 from mlife.core.errors import NotFound
 from mlife.core.events import Recorded
 from mlife.ui import Interval, answer, comparison, page
@@ -122,15 +118,9 @@ def show_badcase(request: Request, hands: Hands, badcase_id: str) -> Response:
         to_pin = len(pinnable_rows(hands.ports.store, read, badcase_id))
         weeks = statistics.weeks_of(read, badcase_id)
         failed, failed_count = unreadable(read, badcase_id)
-        because = priority.why(read, badcase_id)
-        fix = standing.shipped(read, badcase_id)
-        befell = milestones(read, badcase_id)
-        comments = [hands.open(asdict(c)) for c in comments_on(read, badcase_id)]
+        life = lived(hands, read, badcase)
         position = read.position
     why = explain(badcase.fingerprint, badcase.fingerprint_version)
-    stream = hands.ports.store.read_stream(f"badcase/{badcase_id}")
-    possible = folded(Badcase, badcase_id, stream).actions.possible()
-    timeline = timeline_of(hands, badcase, befell, possible)
     data = {
         "badcase": asdict(badcase),
         "why": asdict(why) | grouped,
@@ -139,14 +129,9 @@ def show_badcase(request: Request, hands: Hands, badcase_id: str) -> Response:
         "versions": [{**asdict(v), "word": v.word} for v in versions],
         "pins": [asdict(p) for p in pins],
         "reports": [hands.open(asdict(r)) for r in reports],
-        "priority": asdict(because) if because else None,
-        "shipped": None if fix is None else {**asdict(fix), "share": fix.share, "sentence": fix.sentence},
-        "comments": comments,
-        "can_be_taken_back": possible,
+        **life.told,
         "unreadable": [asdict(link) for link in failed],
         "unreadable_count": failed_count,
-        "timeline": timeline,
-        "stream_version": len(stream),
         "position": position,
     }
     return answer(
@@ -157,15 +142,15 @@ def show_badcase(request: Request, hands: Hands, badcase_id: str) -> Response:
         because=why,
         grouped=grouped["parts"],
         moved=grouped["moved"],
-        life=life_of(badcase, verdicts, fix),
-        next_step=next_of(badcase, verdicts, versions, to_pin, fix),
+        life=life_of(badcase, verdicts, life.fix),
+        next_step=next_of(badcase, verdicts, versions, to_pin, life.fix),
         verdict_chart=verdict_chart(verdicts),
         version_rows=versions,
         pinned=pins,
         to_pin=to_pin,
         causes=[c for c in causes if c.cause_id not in {known for known, _ in badcase.causes}],
-        history=timeline,
-        priority_because=because,
+        history=life.told["timeline"],
+        priority_because=life.because,
         weeks=weeks,
         truth_shown=badcase.truth,
         picture=picture_of(hands),
