@@ -45,8 +45,8 @@ def command(
     mlife bench intake rebuild    two groups
     mlife bench --quick           does everything work? (a minute)
 
-    GROUPS: intake, single, http, following, rebuild, growth, retrieval, pages, start, install; cluster-single, cluster-batches,
-    cluster-relay, cluster-worker, cluster-delivery, cluster-rebuild, cluster-catch-up, cluster-growth,
+    GROUPS: intake, single, http, following, rebuild, growth, retrieval, pages, start, install; cluster-single,
+    cluster-batches, cluster-relay, cluster-worker, cluster-delivery, cluster-rebuild, cluster-catch-up, cluster-growth,
     cluster-retrieval.
     """
     from mlife.bench import run, table

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from mlife.cli.terminal import json_option, print_json, query_argument, show, with_home
 
 if TYPE_CHECKING:
+    from mlife.badcases.commands.saved import Of
     from mlife.runtime import Home
 
 COLUMNS = ("view_id", "name", "of", "query", "sort", "saved_by", "saved_at")
@@ -39,7 +40,7 @@ def save(home: Home, name: str, query: str, of: str, sort: str, as_json: bool) -
     from mlife.badcases.views import saved
 
     saved.check(of, query, sort, now=home.do.clock.now())
-    done = home.do(commands.save_view, name=name, query=query, of=of, sort=sort)
+    done = home.do(commands.save_view, name=name, query=query, of=cast("Of", of), sort=sort)
     _told(home, done.position, view_id_of(name), "is saved" if done.events else "was saved so before", as_json=as_json)
 
 

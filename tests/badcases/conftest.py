@@ -132,3 +132,13 @@ def either_home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home
     store = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
     with open_home(settings(tmp_path / "home", config=tmp_path / "no.toml", store=store)) as home:
         yield home
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Field]:
+    """A home on either database in which nothing happened yet."""
+    chosen = settings(tmp_path / "home", config=tmp_path / "no.toml")
+    if request.param == "postgres":
+        chosen = replace(chosen, store=request.getfixturevalue("postgres_url"))
+    with open_home(chosen) as home:
+        yield Field(home)

@@ -18,6 +18,7 @@ from mlife.badcases.events import BadcaseTriaged, BulkStarted
 from mlife.badcases.stepping import job_in_log, next_step
 from mlife.badcases.views import lists
 from mlife.badcases.views.bulk import bulk_job, bulk_jobs, bulk_refusals_of
+from mlife.badcases.views.saved import badcases_of_view
 from mlife.core.errors import Invalid, NotFound, Refused
 from tests.badcases.conftest import NOW, Field, report
 
@@ -170,6 +171,19 @@ def test_a_stopped_job_leaves_the_rest_alone_and_what_it_did_can_be_taken_back(m
 
     assert statuses(many) == {"new"}
     assert many.do(commands.stop_bulk, bulk_id=bulk_id).events == ()
+
+
+def test_a_job_and_its_undoing_run_on_both_databases(either: Field) -> None:
+    either.send(*(report(str(n), "x", picture=n) for n in range(STEP + 5)))
+    either.do(commands.save_view, name="new", query="status:new")
+    bulk_id = begin(either)
+    either.settle()
+    assert statuses(either) == {"triaged"}
+    assert either.read(badcases_of_view, "new", now=NOW) == []
+    either.do(commands.undo_bulk, bulk_id=bulk_id)
+
+    assert statuses(either) == {"new"}
+    assert [j.changed for j in either.read(bulk_jobs)] == [STEP + 5, STEP + 5]
 
 
 def test_a_rebuild_gives_the_same_jobs(three: Field) -> None:

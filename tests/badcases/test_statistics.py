@@ -1,4 +1,4 @@
-"""Statistics: exactly what is retrieved or selected, figures that narrow to what they count, and Fig. 1 of the paper."""
+"""Statistics: what is retrieved or selected, figures that narrow to what they count, and Fig. 1 of the paper."""
 
 from __future__ import annotations
 
