@@ -19,8 +19,8 @@ from typing import Any
 
 import orjson
 
-from mlife.badcases.intake.schema import LONGEST_VALUE, Schema, normalised, said
 from mlife.badcases.signature import UNKNOWN, signature
+from mlife.badcases.wording import LONGEST_VALUE, filled, normalised, said
 from mlife.core.errors import Corrupt
 
 JSON = Any
@@ -56,7 +56,7 @@ class Rule:
         free = free or {}
         found = {name: normalised(said(free[name])) for name in self.fields if free.get(name) not in (None, "")}
         if self.template is not None:
-            described = Schema("", "", template=self.template).describe(free)
+            described = filled(self.template, free)
             if described is not None:
                 found[DESCRIPTION] = described.casefold()
         return {name: found[name][:LONGEST_VALUE] for name in sorted(found)}

@@ -229,8 +229,9 @@ def move(tx: Tx, header: Row, numbers: Sequence[int]) -> set[str]:
     Args:
         header: a row of `move_rows`. numbers: positions of the reports.
     """
-    from_id, by_person = header["from_id"], header["kind"] == "split"
-    home = homes_of(tx, [from_id]).get(from_id, from_id)
+    from_id: str = header["from_id"]
+    by_person = header["kind"] == "split"
+    home: str = homes_of(tx, [from_id]).get(from_id, from_id)
     origin = func.coalesce(r.origin_id, r.badcase_id)
     rows: list[dict[str, Any]] = []
     for some in sliced(numbers):

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mlife.badcases.events import FunctionDescribed
 from mlife.badcases.functions import Function, function_id
-from mlife.badcases.intake.schema import slots
+from mlife.badcases.wording import slots
 from mlife.core.command import Given
 from mlife.core.errors import Invalid, NotFound, Refusal
 from mlife.core.events import Event

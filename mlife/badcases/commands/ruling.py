@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mlife.badcases.events import GroupingApplied, GroupingRuled, GroupingUnapplied
 from mlife.badcases.functions import Function, function_id
-from mlife.badcases.intake.schema import FieldDeclared, slots
+from mlife.badcases.intake.schema import FieldDeclared
 from mlife.badcases.places import Ruling
+from mlife.badcases.wording import slots
 from mlife.core.command import Given
 from mlife.core.errors import Refused
 from mlife.core.events import Event

@@ -8,7 +8,6 @@ report, for a device in the field can't be asked again: forms ask for it, and pa
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from mlife.badcases.intake.refusal import Unfit
+from mlife.badcases.wording import LONGEST_VALUE, filled, said
 
 JSON = Any
 TYPES: Final = ("text", "number", "choice", "flag", "date")
@@ -25,10 +25,6 @@ EXPECTED: Final = {
     "flag": "true or false, without quotes",
     "date": "a date or moment as text, such as 2026-11-24 or 2026-11-24T03:00:00Z",
 }
-LONGEST_VALUE = 200
-"""Characters of a text by which it is looked for; a longer one is kept, and found by its beginning."""
-YES, NO = "yes", "no"
-_SLOT = re.compile(r"\{([^{}]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,34 +137,13 @@ class Schema:
 
     def describe(self, free: Mapping[str, JSON]) -> str | None:
         """The description that the template makes of *free*; None without one, or if a field of it is missing."""
-        if self.template is None or any(free.get(name) in (None, "") for name in slots(self.template)):
-            return None
-        return normalised(_SLOT.sub(lambda m: said(free[m[1]]), self.template))
+        return None if self.template is None else filled(self.template, free)
 
 
 def described(event: Any) -> Schema:
     """What a `FunctionDescribed` declares."""
     fields = tuple(FieldDeclared.of(f) for f in event.fields)
     return Schema(event.system, event.function, event.revision, fields, event.template)
-
-
-def slots(template: str) -> list[str]:
-    """Names of the fields in a template."""
-    return _SLOT.findall(template)
-
-
-def normalised(text: str) -> str:
-    """*text* with single blanks and none around it, so that the same words are the same description."""
-    return " ".join(text.split())
-
-
-def said(value: JSON) -> str:
-    """A value of a free field as people write it, and as it is looked for."""
-    if isinstance(value, bool):
-        return YES if value else NO
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    return str(value)
 
 
 def moment_of(text: str) -> datetime | None:

@@ -13,7 +13,7 @@ from mlife.badcases.fingerprint import explain
 from mlife.badcases.functions import function_id
 from mlife.badcases.intake.declared import schema_of
 from mlife.badcases.intake.report import report_adapter
-from mlife.badcases.intake.schema import Schema, said
+from mlife.badcases.intake.schema import Schema
 from mlife.badcases.pages.grouping import led_home, was_elsewhere, way_of, why_of
 from mlife.badcases.pages.media import digests_of, linked_files, newest_of, truth_today
 from mlife.badcases.pages.shown import in_words, picture_of, the_badcase
@@ -24,6 +24,7 @@ from mlife.badcases.views import details, lists, statistics, turns
 from mlife.badcases.views.media import copies_of, links_of_report, unreadable
 from mlife.badcases.views.rows import BadcaseView, VerdictView, VersionCount
 from mlife.badcases.views.standing import Shipped
+from mlife.badcases.wording import said
 from mlife.core.errors import NotFound
 from mlife.core.events import Recorded
 from mlife.ui import Interval, answer, comparison, page

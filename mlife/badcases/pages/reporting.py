@@ -16,13 +16,14 @@ from mlife.badcases.commands.media import record_data
 from mlife.badcases.fingerprint import explain
 from mlife.badcases.intake.declared import schema_of
 from mlife.badcases.intake.refusal import Unfit
-from mlife.badcases.intake.schema import NO, YES, FieldDeclared, Schema
+from mlife.badcases.intake.schema import FieldDeclared, Schema
 from mlife.badcases.intake.spreadsheet import report_of
 from mlife.badcases.intake.typed import HOW, TYPES
 from mlife.badcases.pages.receiving import intake_of
 from mlife.badcases.views import lists
 from mlife.badcases.views.grouping import home_of
 from mlife.badcases.views.rows import BadcaseView
+from mlife.badcases.wording import NO, YES
 from mlife.core.errors import Refusal
 from mlife.core.media.links import MOST_BYTES
 from mlife.core.ports import StoredFile

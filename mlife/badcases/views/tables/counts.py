@@ -96,7 +96,7 @@ report_rows = Table(
 )
 """
 One row a report. `model_id`: named by the client, else empty (then the version says it). `picture`: what tells its
-file from others: its SHA-256, else its link. `badcase_id`: where it is counted. `origin_id`: what its fingerprint names;
+file from others: its SHA-256, else its link. `badcase_id`: where it counts. `origin_id`: what its fingerprint names;
 `placed_id`: where a split put it, else the same; both NULL where that is where it is counted. `client`, `device`,
 `description` are as stored, so perhaps sealed. `fields`: JSON of the free ones that have something to say.
 """

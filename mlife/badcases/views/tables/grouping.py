@@ -27,7 +27,7 @@ badcase_aliases = Table(
     Column("merged_at", Moment, nullable=False),
     Index("badcase_alias_by_home", "home_id"),
 )
-"""Merged badcases. `into_id`: what a person chose. `home_id`: where that is counted in its turn. `number`: the event."""
+"""Merged badcases. `into_id`: what a person chose; `home_id`: where that is counted in turn. `number`: the event."""
 
 move_rows = Table(
     "move_rows",
