@@ -13,7 +13,7 @@ from mlife.badcases.views import lists, statistics
 from mlife.badcases.views.search import searchable_badcases, searchable_reports
 from mlife.badcases.views.tables import report_rows
 from mlife.core.query import Field as QueryField
-from mlife.core.query import QueryError, compile_query, page, parse
+from mlife.core.query import QueryError, Searchable, compile_query, complete, page, parse
 from mlife.core.query.form import built, taken_apart
 from tests.badcases.conftest import NOW, Field, report
 
@@ -176,6 +176,36 @@ def test_no_query_breaks_either_database(either_filled: Field) -> None:
             either_filled.read(read, q, now=NOW)
         except QueryError as e:
             assert 0 <= e.position <= len(q), q  # noqa: PT017 - some queries can be read
+
+
+@pytest.mark.parametrize("searchable", [searchable_badcases, searchable_reports], ids=lambda s: s.name)
+def test_what_is_offered_can_be_asked(searchable: Searchable) -> None:
+    for field in searchable.fields:
+        for begun in (field.name[:2], f"{field.name}:", f"-{field.name}!=", f"(open OR {field.name}:"):
+            for offer in complete(begun, len(begun), searchable):
+                text = begun[: offer.start] + offer.insert
+                if offer.insert.strip() in {"OR", "NOT", "AND"} or text[-1] in ":<>=":
+                    continue  # something has to follow
+                compile_query(parse(text + ")" * text.count("(")), searchable, NOW)
+
+
+MISTAKES = {
+    "reached:nowhere": 8,
+    "open:yes solvedin:many": 18,
+    "-(observed:lately OR owner:none)": 11,
+    "owner:ana reachd:new": 10,
+    "solvedin:5..2": 9,
+    "status:new AND (observed:2026-13)": 25,
+}
+
+
+@pytest.mark.parametrize("q", MISTAKES)
+def test_a_mistake_is_shown_at_its_character(q: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        compile_query(parse(q), searchable_badcases, NOW)
+
+    assert caught.value.position == MISTAKES[q]
+    assert caught.value.expected
 
 
 FORMS = [
