@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 
 from mlife.badcases.signature import UNKNOWN, signature
-from mlife.badcases.wording import LONGEST_VALUE, filled, normalised, said
+from mlife.badcases.wording import LONGEST_VALUE, filled, normalised, said, slots
 from mlife.core.errors import Corrupt
 
 JSON = Any
@@ -50,6 +50,11 @@ class Rule:
     def is_plain(self) -> bool:
         """Does it compare nothing more?"""
         return self.template is None and not self.fields
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields that decide about its parts."""
+        return (*self.fields, *(() if self.template is None else slots(self.template)))
 
     def parts(self, free: Mapping[str, JSON] | None) -> dict[str, str]:
         """What it compares of a report's free fields; what a report does not say is not compared."""
@@ -181,7 +186,7 @@ class Groupings:
 
     def __init__(self) -> None:
         self._known: dict[tuple[Any, ...], Grouping] = {}
-        self._rules: dict[tuple[str, str], Rule] = {}
+        self._rules: dict[tuple[str, str], tuple[Rule, tuple[str, ...]]] = {}
         self._rule_of: Callable[[str, str], Rule] = lambda _system, _function: PLAIN
 
     def look_again(self, rule_of: Callable[[str, str], Rule]) -> None:
@@ -192,16 +197,22 @@ class Groupings:
         """The grouping of a checked report."""
         system, function = report["system"], report["function"]
         prediction, truth, key = report["prediction"], report.get("truth"), report.get("key")
-        rule = self._rules.get((system, function))
-        if rule is None:
-            rule = self._rules[system, function] = self._rule_of(system, function)
+        ruled = self._rules.get((system, function))
+        if ruled is None:
+            rule = self._rule_of(system, function)
+            ruled = self._rules[system, function] = (rule, rule.names)
+        rule, names = ruled
         at: tuple[Any, ...]
         if key:
             at = (system, function, key)
         elif prediction["type"] == "class":
             at = (system, function, truth and truth["label"], prediction["label"])
-            if not rule.is_plain:
-                at = (*at, *rule.parts(report.get("fields")).items())
+            if names:
+                free = report.get("fields") or {}
+                values = [free.get(name) for name in names]
+                if any(isinstance(v, list | dict) for v in values):
+                    return _grouping(fingerprint(report, rule))
+                at = (*at, rule.revision, *values, *map(type, values))  # yes and 1 are equal, and not the same
         else:
             return _grouping(fingerprint(report, rule))
         known = self._known.get(at)

@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from mlife.badcases import commands
-from mlife.badcases.fingerprint import Rule, badcase_id, explain, fingerprint, version_of
+from mlife.badcases.fingerprint import Groupings, Rule, badcase_id, explain, fingerprint, version_of
 from mlife.badcases.places import rule_of
 from mlife.badcases.ruling import effect_of
 from mlife.badcases.views import lists
@@ -180,3 +180,15 @@ def test_merged_badcases_stay_merged_when_a_rule_is_applied(placed: Field) -> No
     applied(placed)
 
     assert counts(placed) == {"9 read as 4": 2, "9 read as 4, tunnel": 2, "9 read as 4, night": 1}
+
+
+@pytest.mark.parametrize("rule", [Rule(), Rule(1, None, ("place", "dark")), Rule(2, "in the {place}", ("dark",))])
+def test_groupings_that_are_remembered_are_those_that_are_computed(rule: Rule) -> None:
+    groupings = Groupings()
+    groupings.look_again(lambda _system, _function: rule)
+    said = {**ABOUT, "truth": {"type": "class", "label": "9"}, "prediction": {"type": "class", "label": "4"}}
+    for place in ("tunnel", None, 1, True, 1.0, ["a", "b"], "  tunnel"):
+        for dark in (True, 1, False, 0, None):
+            asked = {**said, "fields": {"place": place, "dark": dark}}
+            for _ in range(2):
+                assert groupings.of(asked).fingerprint == fingerprint(asked, rule)
