@@ -80,6 +80,11 @@ class BarChart:
     height: int = 0
     base: float = 0
 
+    @property
+    def path(self) -> str:
+        """All bars but the last as one SVG path: a list has hundreds of them, too many for elements of their own."""
+        return "".join(f"M{b.x:.1f} {b.y:.1f}h{b.width:.1f}V{self.height}h-{b.width:.1f}z" for b in self.bars[:-1])
+
 
 def nice_ticks(low: float, high: float, about: int = 3) -> list[float]:
     """The multiples of a round step (1, 2 or 5 × a power of ten) in [*low*, *high*], roughly *about* of them."""
