@@ -304,7 +304,7 @@ def end_the_alarm(row: Any, do: Do) -> None:
         if alarm is None or rule is None:
             return
         measured = {b.key: b for b in seen.bundles(read, rule.rule, alarm.system, alarm.function, do.now)}
-        over = end_of(rule, alarm, measured.get(alarm.bundle))
+        over = end_of(rule, views.at_home(read, alarm), measured.get(alarm.bundle))
     if over is not None:
         settle(do, (), [over])
 

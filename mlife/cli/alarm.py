@@ -67,7 +67,7 @@ def show_(home: Home, alarm_id: str, as_json: bool) -> None:
     with home.ports.views.read() as read:
         found = there_is(turns.alarm(read, alarm_id), "alarm", alarm_id)
         told = alarms.deliveries_of(read, alarm_id)
-        badcases = lists.badcases_by_id(read, found.badcase_ids)
+        badcases = lists.badcases_by_id(read, alarms.at_home(read, found).badcase_ids)
     if as_json:
         print_json({**asdict(found), "deliveries": [asdict(d) for d in told]})
         return

@@ -169,6 +169,19 @@ def test_programs_do_the_same_by_the_api(field: Field, client: TestClient) -> No
     assert (would["rule"]["line"], would["would"]) == (5.0, [])
 
 
+def test_badcases_that_were_merged_since_are_shown_where_they_are_counted_now(field: Field, client: TestClient) -> None:
+    field.send(*on(0, 10), *on(0, 4, truth="5"))
+    (alarm,) = field.read(turns.alarms)
+    assert alarm.badcases == 2
+    merged, into = alarm.badcase_ids[1], alarm.badcase_ids[0]
+    assert client.post(f"/api/v1/badcases/{merged}/merge", json={"into": into, "reason": "one"}).status_code == 200
+    field.settle()
+
+    one = client.get(f"/api/v1/alarms/{alarm.alarm_id}").json()
+    assert [b["badcase_id"] for b in one["badcases"]] == [into]
+    assert one["alarm"]["badcase_ids"] == [into, merged]  # what was said stays said
+
+
 # --- the terminal ---
 
 

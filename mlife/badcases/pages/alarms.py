@@ -92,8 +92,9 @@ def show_alarm(request: Request, hands: Hands, alarm_id: str) -> Response:
         found = there_is(turns.alarm(read, alarm_id), "alarm", alarm_id)
         rule = alarms.rule(read, found.rule_id)
         told = alarms.deliveries_of(read, alarm_id)
-        badcases = lists.badcases_by_id(read, found.badcase_ids)[:SHOWN_BADCASES]
-        chart = None if wants_json(request) else day_chart(read, found, hands.now)
+        now = alarms.at_home(read, found)
+        badcases = lists.badcases_by_id(read, now.badcase_ids)[:SHOWN_BADCASES]
+        chart = None if wants_json(request) else day_chart(read, now, hands.now)
         position = read.position
     data = {"alarm": asdict(found), "deliveries": [asdict(d) for d in told], "position": position}
     return answer(
@@ -104,6 +105,7 @@ def show_alarm(request: Request, hands: Hands, alarm_id: str) -> Response:
         rule=rule,
         told=told,
         shown=badcases,
+        targets=now.badcase_ids,
         chart=chart,
         kinds=KINDS,
         muted=rule is not None and rule.is_muted(found.bundle),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import orjson
@@ -12,6 +12,7 @@ from sqlalchemy import Boolean, ColumnElement, Select, case, func, or_, select, 
 from mlife.badcases.alarms import ACTIVE_FROM_THE_START, BUILT_IN, Rule
 from mlife.badcases.views.rows import AlarmView
 from mlife.badcases.views.search import searchable_badcases
+from mlife.badcases.views.tables import badcase_aliases
 from mlife.badcases.views.tables.alarms import alarm_rows, delivery_rows, rule_mutes, rule_rows
 from mlife.badcases.views.turns import alarm_view
 from mlife.core.projection import Reader
@@ -65,9 +66,14 @@ def list_alarms(
     return read_page(read, asked, lambda rows: [alarm_view(row) for row in rows], among=alarm_rows)
 
 
-def alarms_firing(read: Reader) -> int:
-    """How many alarms are still so."""
-    return int(read.value(select(func.count()).select_from(alarm_rows).where(firing)) or 0)
+def at_home(read: Reader, alarm: AlarmView) -> AlarmView:
+    """*alarm* with badcases that were merged meanwhile under the ids of those that they are counted in now."""
+    m = badcase_aliases.c
+    rows = read.all(select(m.badcase_id, m.home_id).where(m.badcase_id.in_(alarm.badcase_ids)))
+    homes = {row.badcase_id: row.home_id for row in rows}
+    if not homes:
+        return alarm
+    return replace(alarm, badcase_ids=tuple(dict.fromkeys(homes.get(b, b) for b in alarm.badcase_ids)))
 
 
 def alarms_of_rule(read: Reader, rule_id: str, *, limit: int = 20) -> list[AlarmView]:
@@ -83,7 +89,7 @@ def unended(read: Reader, rule_id: str, system: str, function: str) -> dict[str,
         a.rule_id == rule_id, a.system == system, a.function == function, a.ended_at.is_(None)
     )
     for row in read.all(asked.order_by(a.number)):
-        found.setdefault(row.bundle, []).append(alarm_view(row))
+        found.setdefault(row.bundle, []).append(at_home(read, alarm_view(row)))
     return found
 
 
