@@ -133,7 +133,9 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except (httpcore.TimeoutException, TimeoutError) as e:
-        raise Unreadable("leads to a host that does not answer in time", is_passing=True) from e
+        raise Unreadable("leads to a host that does not answer in time", is_away=True) from e
+    except httpcore.ConnectError as e:
+        raise Unreadable(f"can't be read from its host: {shortened(str(e), 120)}", is_away=True) from e
     except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as e:
         why = shortened(str(e) or type(e).__name__, 120)
         raise Unreadable(f"can't be read from its host: {why}", is_passing=True) from e

@@ -58,7 +58,9 @@ class S3Fetcher:
                 return _kept(found.as_binary(), found.size, bounds, until)
         except NotFound as e:
             raise Unreadable("is not in its bucket") from e
-        except (Unavailable, HomeUnusable, Corrupt, OSError) as e:
+        except Unavailable as e:
+            raise Unreadable(f"can't be read from its server: {e.message}", is_away=True) from e
+        except (HomeUnusable, Corrupt, OSError) as e:
             raise Unreadable(f"can't be read from its server: {e}", is_passing=True) from e
         except Misconfigured as e:
             raise Unreadable(f"can't be read: {e.message}", remedy=e.remedy) from e

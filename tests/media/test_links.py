@@ -283,6 +283,18 @@ def test_a_host_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) 
         assert "does not answer in time" in refused(address, OWN, seconds=0.5)
 
 
+def test_a_host_that_is_away_is_not_asked_again_for_every_link() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    reads = Links({"digits": OWN})
+
+    with pytest.raises(Unreadable, match="can't be read from its host"):
+        reads.fetch("digits", f"http://127.0.0.1:{port}/1.png")
+    with pytest.raises(Unreadable, match="did not answer a moment ago"):
+        reads.fetch("digits", f"http://127.0.0.1:{port}/2.png")
+
+
 def test_an_unknown_scheme_and_wrong_options_are_said() -> None:
     with pytest.raises(Unreadable, match="begins with gopher"):
         Links({}).fetch("digits", "gopher://x/y")

@@ -20,7 +20,7 @@ from mlife.badcases.states import Correction
 from mlife.badcases.views import details
 from mlife.badcases.views.media import CopyView, LinkView, copies_of, links_of_report
 from mlife.badcases.wanting import digest_said, links_to_want
-from mlife.core.command import Done
+from mlife.core.command import Done, folded
 from mlife.core.errors import Invalid, NotFound, Refused
 from mlife.core.media.conversions import conversion
 from mlife.core.media.links import MOST_BYTES
@@ -93,10 +93,8 @@ def newest_of(request: Request, hands: Doing, position: int, told: Mapping[int, 
 
 def truth_today(hands: Doing, report: JSON) -> JSON | None:
     """The truth of a report after its corrections."""
-    correction = Correction(report["uid"])
-    for recorded in hands.ports.store.read_stream(f"correction/{report['uid']}"):
-        correction.apply(recorded.event)
-        correction.version = recorded.version
+    uid = report["uid"]
+    correction = folded(Correction, uid, hands.ports.store.read_stream(f"correction/{uid}"))
     truth: JSON | None = correction.truth if correction.exists else report.get("truth")
     return truth
 

@@ -22,21 +22,26 @@ MOST_BYTES = 256 << 20
 MOST_SECONDS = 20.0
 """For one linked file, from the look-up of its host's name to its last byte."""
 
+AWAY_SECONDS = 60.0
+"""Until a host is asked again that did not answer."""
+MOST_AWAY = 1_000
+
 
 class Unreadable(MLifeError):
     """
     A link whose bytes can't be had; the message says why, as the predicate of a sentence about the link.
 
     Args:
-        is_passing: another try may help: the host was away.
+        is_passing: another try may help.
+        is_away: the host does not answer at all, and is not asked again for a while.
     """
 
     status = 502
     title = "Link can't be read"
 
-    def __init__(self, message: str, *, remedy: str = "", is_passing: bool = False) -> None:
+    def __init__(self, message: str, *, remedy: str = "", is_passing: bool = False, is_away: bool = False) -> None:
         super().__init__(message, remedy=remedy)
-        self.is_passing = is_passing
+        self.is_passing, self.is_away = is_passing or is_away, is_away
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,7 @@ class Links:
     def __init__(self, options: Mapping[str, Options]) -> None:
         self._options = options
         self._fetcher = lru_cache(maxsize=256)(self._made)
+        self._away: dict[tuple[str, str], float] = {}
 
     def fetch(self, system: str, uri: str, bounds: Bounds | None = None) -> BinaryIO:
         """
@@ -88,8 +94,18 @@ class Links:
         Raises:
             Unreadable: they can't be had, or nothing installed reads such links.
         """
-        fetcher = self._fetcher(system, uri.partition(":")[0].lower())
-        return fetcher.fetch(uri, bounds or Bounds())
+        scheme, _, rest = uri.partition(":")
+        host = (system, rest.removeprefix("//").partition("/")[0])
+        if self._away.get(host, 0.0) > time.monotonic():
+            raise Unreadable("leads to a host that did not answer a moment ago", is_passing=True)
+        try:
+            return self._fetcher(system, scheme.lower()).fetch(uri, bounds or Bounds())
+        except Unreadable as e:
+            if e.is_away:  # many links to one dead host must not cost a time-out each
+                if len(self._away) >= MOST_AWAY:
+                    self._away.clear()
+                self._away[host] = time.monotonic() + AWAY_SECONDS
+            raise
 
     def _made(self, system: str, scheme: str) -> Fetcher:
         make: MakeFetcher | None = plugin(FETCHERS, scheme)
@@ -129,7 +145,7 @@ def addresses(host: str, port: int) -> list[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as e:
-        raise Unreadable(f"names the host {shortened(host, 100)}, which nobody knows", is_passing=True) from e
+        raise Unreadable(f"names the host {shortened(host, 100)}, which nobody knows", is_away=True) from e
     return list(dict.fromkeys(str(info[4][0]) for info in found))
 
 
