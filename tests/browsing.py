@@ -113,7 +113,7 @@ def _miss(why: str) -> None:
 def violations(page: Any, axe_source: str) -> list[str]:
     """What axe-core finds on *page*, as sentences."""
     page.evaluate(axe_source)
-    found = page.evaluate("rules => axe.run({runOnly: rules})", RULES)
+    found = page.evaluate("rules => axe.run({runOnly: rules, resultTypes: ['violations'], preload: false})", RULES)
     return [
         f"{v['impact']} {v['id']}: {v['help']}: {[n['html'][:160] + str(n['any'][:1]) for n in v['nodes'][:3]]}"
         for v in found["violations"]
