@@ -46,6 +46,14 @@ def test_a_report_of_each_type_is_taken_from_the_form(field: Field, client: Test
     assert prediction.partition("\n")[0] in drawn
 
 
+def test_the_form_is_open_to_programs_too(field: Field, client: TestClient) -> None:
+    said = {**SENT, "prediction": "4", "truth": 9, "score": 0.5, "description": None, "model_id": ["mdl-1", "mdl-2"]}
+    assert client.post("/badcases/report", json=said, follow_redirects=False).status_code == 303
+    field.settle()
+    (taken,) = field.read(lists.reports, "truth:9 score:0.5", now=NOW).items
+    assert taken.model_ids == ("mdl-1",)
+
+
 def test_what_does_not_fit_its_type_is_said_beside_the_field(field: Field, client: TestClient) -> None:
     sent = {**SENT, "type": "boxes", "prediction": "mask 4 x 20 12"}
     refused = client.post("/badcases/report", data=sent)

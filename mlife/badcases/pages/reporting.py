@@ -29,7 +29,7 @@ from mlife.core.media.links import MOST_BYTES
 from mlife.core.ports import StoredFile
 from mlife.ui import answer, page, see
 from mlife.ui.doing import Doing, Hands
-from mlife.ui.said import Said
+from mlife.ui.said import Said, is_form, said
 
 router = APIRouter(tags=["badcases"])
 FIELDS: Mapping[str, str] = dict.fromkeys(
@@ -106,6 +106,8 @@ def look(request: Request, hands: Hands, said: Said) -> Response:
 @router.post("/badcases/report", include_in_schema=False)
 async def send_form(request: Request, hands: Hands) -> Response:
     """A report from the form; what is wrong with it is said beside the field."""
+    if not is_form(request):
+        return await run_in_threadpool(_sent, request, hands, FormData(_texts(await said(request))))
     async with request.form(max_files=MOST_FILES, max_fields=300) as form:
         return await run_in_threadpool(_sent, request, hands, form)
 
@@ -182,7 +184,11 @@ def _drawn(
 
 
 def _texts(said: Mapping[str, Any]) -> dict[str, str]:
-    return {name: value if isinstance(value, str) else ", ".join(map(str, value)) for name, value in said.items()}
+    return {
+        name: ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        for name, value in said.items()
+        if value is not None
+    }
 
 
 def _report(typed: Mapping[str, str], schema: Schema, now: datetime) -> dict[str, Any]:
