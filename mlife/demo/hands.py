@@ -68,9 +68,9 @@ class Hands:
         """Commands in the name of a person."""
         return self.home.do.as_(actor=who)
 
-    def do(self, who: str, step: str, decide: Decision[Any], **input: Any) -> Done:
-        """One command of a person, once."""
-        return self.as_(who).under(f"demo:{self.seed}:{step}", decide, **input)
+    def do(self, who: str, step: str, decide: Decision[Any], *, during: str | None = None, **input: Any) -> Done:
+        """One command of a person, once. *during*: the iteration whose story it is told in."""
+        return self.as_(who).as_(correlation_id=during).under(f"demo:{self.seed}:{step}", decide, **input)
 
     def was_done(self, step: str) -> bool:
         """Did this demo carry out *step* before it was killed?"""
@@ -190,11 +190,12 @@ class Hands:
             found = verdict(read, model_id)
         return len(found.with_word("broken")) if found is not None else 0
 
-    def deploy(self, who: str, model_id: str, version: str, override: str = "") -> str:
+    def deploy(self, who: str, model_id: str, version: str, override: str = "", iteration: str | None = None) -> str:
         """Ship a model and wait until the target answers with it. Returns the Deployment Task ID."""
         done = self.do(
             who, f"deploy:{version}", create_deployment, system=self.system, function=self.function,
-            model_ids=(model_id,), version=version, override={"by": who, "reason": override} if override else None,
+            model_ids=(model_id,), version=version, iteration_id=iteration,
+            override={"by": who, "reason": override} if override else None,
         )  # fmt: skip
         deployment_id = done.first(DeploymentCreated).deployment_id
         self.settle()

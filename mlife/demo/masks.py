@@ -159,32 +159,32 @@ class Masks:
     def remedies(self) -> None:
         """Half-worn masks are collected, fully worn ones are to be left out, and the device gets a second detector."""
         self._turn(5.5, 0.5, "half-worn masks are collected; fully worn ones come along")
-        h, causes = self.hands, self.told.causes
+        h, causes, turn = self.hands, self.told.causes, self.told.iteration
         pool = self.faces.sightings("pool").faces
         wanted = Counter(
             label for label, mask in zip(pool.labels, pool.columns["mask"], strict=True) if mask in HALF
         )  # fmt: skip
         h.do(
-            "ana", "collect", choose_remedy, cause_id=causes["half-worn"].cause_id, remedy="collect",
+            "ana", "collect", choose_remedy, during=turn, cause_id=causes["half-worn"].cause_id, remedy="collect",
             collect="drivers with a mask around the chin or under the nose, smiling and not", wanted=dict(wanted),
         )  # fmt: skip
         h.do(
-            "ana", "exclude", choose_remedy, cause_id=causes["fully-worn"].cause_id, remedy="exclude",
+            "ana", "exclude", choose_remedy, during=turn, cause_id=causes["fully-worn"].cause_id, remedy="exclude",
             query="mask:fully-worn", note="to be tested: one training with them, one without",
         )  # fmt: skip
         h.do(
-            "ana", "code", choose_remedy, cause_id=causes["no face"].cause_id, remedy="fix_code",
+            "ana", "code", choose_remedy, during=turn, cause_id=causes["no face"].cause_id, remedy="fix_code",
             note="OpenCV's detector is not ours to train: version 2.0 of the device tries a second cascade",
         )  # fmt: skip
         h.settle()
         with h.home.ports.views.read() as read:
             (request,) = requests_for(read, cause_id=causes["half-worn"].cause_id)
         h.document(
-            "ben", "drivers with masks", pool, request_id=request.request_id, iteration_id=self.told.iteration
+            "ben", "drivers with masks", pool, request_id=request.request_id, iteration_id=turn
         )  # fmt: skip
         masked = self._held_out("masked", [kind for kind in MASKS if kind != "bare"])
         for kind in (*HALF, *FULL):
-            self._slice(kind, masked, self.told.iteration)
+            self._slice(kind, masked, turn)
         self._pin()
 
     def with_and_without(self) -> None:
@@ -201,7 +201,7 @@ class Masks:
         self._live("after", self.told.shipped, "2.0", (7, 10), ("default", "alt2"))
         self.hands.do(
             "ana", "close", close_iteration, iteration_id=self.told.iteration, outcome="shipped",
-            deployment_id=self.told.deployments["2.0"],
+            deployment_id=self.told.deployments["2.0"], note=self._found(),
         )  # fmt: skip
         self.hands.settle()
 
@@ -334,11 +334,19 @@ class Masks:
         self.told.shipped = chosen
         self._ship(chosen, "2.0", override)
 
+    def _found(self) -> str:
+        """What the turn came to, in one line."""
+        before, now = (self.right(name)["half-worn"] for name in ("v1", self.told.shipped))
+        share = [sum(right.values()) / len(right) for right in (before, now)]
+        return f"of half-worn masks v1 reads {share[0]:.1%}, v2 {self.told.shipped} fully worn ones {share[1]:.1%}"
+
     def _ship(self, name: str, version: str, override: str = "") -> None:
         h = self.hands
         if name == "v1" and self.told.gate[name] == "refused":
             raise Refused(f"v1 is refused with seed {h.seed}", remedy="choose another --seed")
-        self.told.deployments[version] = h.deploy("mira", self.told.models[name], version, override)
+        self.told.deployments[version] = h.deploy(
+            "mira", self.told.models[name], version, override, self.told.iteration or None
+        )
 
 
 def badcase_of(truth: str, said: str) -> str:

@@ -113,6 +113,8 @@ def test_the_page_of_the_iteration_reads_as_the_story(masks: Told) -> None:
 
     for id in (*masks.result["task_ids"][2:], masks.result["deployment_ids"][-1]):
         assert id in told
+    for word in ("collect", "exclude", "fix code", "deployment active", "gate passed", "of half-worn masks"):
+        assert word in told
 
 
 def test_telling_it_again_changes_nothing(masks: Told) -> None:
