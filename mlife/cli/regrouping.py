@@ -1,4 +1,4 @@
-"""`mlife badcase merge|unmerge|split|rejoin|why`: which reports belong together."""
+"""`mlife badcase merge|unmerge|split|rejoin|why|rule`: which reports belong together."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import click
 from mlife.cli.terminal import json_option, print_json, show, with_home
 
 if TYPE_CHECKING:
+    from mlife.badcases.fingerprint import Rule
+    from mlife.badcases.ruling import Effect
     from mlife.core.command import Done
     from mlife.runtime import Home
 
@@ -151,4 +153,78 @@ def why(home: Home, badcase_id: str, as_json: bool) -> None:
     show(rows, as_json=False, columns=columns, empty="no reports")
 
 
-COMMANDS = (merge, unmerge, split, rejoin, why)
+@click.command("rule")
+@click.argument("system")
+@click.argument("function")
+@click.option("--field", "fields", multiple=True, help="Compare this declared field too; repeat it.")
+@click.option("--description", is_flag=True, help="Compare the description that the function's template makes.")
+@click.option("--choose", is_flag=True, help="Make it the rule for new reports. Without it, see what it would do.")
+@click.option("--apply", "applies", is_flag=True, help="Count old reports by the rule as it is.")
+@click.option("--undo", metavar="APPLICATION_ID", help="Count old reports as before an application.")
+@json_option
+@with_home
+def rule(
+    home: Home,
+    system: str,
+    function: str,
+    fields: tuple[str, ...],
+    description: bool,
+    choose: bool,
+    applies: bool,
+    undo: str | None,
+    as_json: bool,
+) -> None:
+    """
+    See by what reports of a function are told apart, and what another rule would do; choose it, apply it, undo that.
+
+    \b
+    mlife badcase rule dms emotion --field place
+    """
+    from mlife.badcases import commands
+    from mlife.badcases.places import rule_of
+
+    at = {"system": system, "function": function}
+    if undo:
+        done = home.do(commands.unapply_grouping, **at, application_id=undo)
+        _told(home, done, f"{undo} is taken back", as_json=as_json, application_id=undo)
+        return
+    if choose:
+        done = home.do(commands.rule_grouping, **at, fields=list(fields), description=description)
+        _told(home, done, "new reports are told apart by it; old ones stay", as_json=as_json, fields=list(fields))
+        return
+    now = rule_of(home.ports.store, system, function)
+    if applies:
+        moved = list(_effect(home, system, function, now).as_moved())
+        done = home.do(commands.apply_grouping, **at, revision=now.revision, moved=moved)
+        ids = sorted({getattr(e, "application_id", "") for e in done.events})
+        _told(home, done, f"{', '.join(ids)}: old reports are counted by the rule", as_json=as_json, applied=ids)
+        return
+    compared = _wished(home, system, function, fields, description=description) if fields or description else now
+    told = _effect(home, system, function, compared).told()
+    if as_json:
+        print_json({"revision": now.revision, "fields": now.fields, "template": now.template, "effect": told})
+        return
+    click.echo(f"revision {now.revision} compares {', '.join(now.names) or 'what went wrong alone'}")
+    click.echo(f"{told['moved']} of {told['reports']} reports would be counted elsewhere")
+    for one in told["splits"]:
+        into = "; ".join(f"{n['title']} ({n['reports']})" for n in one["into"])
+        click.echo(f"  {one['badcase_id']}: {into}")
+
+
+def _wished(home: Home, system: str, function: str, fields: tuple[str, ...], *, description: bool) -> Rule:
+    from mlife.badcases.fingerprint import Rule
+    from mlife.badcases.intake.declared import schema_of
+
+    template = schema_of(home.ports.store, system, function).template
+    return Rule(0, template if description else None, tuple(sorted(set(fields))))
+
+
+def _effect(home: Home, system: str, function: str, compared: Rule) -> Effect:
+    from mlife.badcases.ruling import effect_of
+
+    home.see(home.ports.store.head())
+    with home.ports.views.read() as read:
+        return effect_of(home.ports.store, read, home.sealer.open, system, function, compared)
+
+
+COMMANDS = (merge, unmerge, split, rejoin, why, rule)

@@ -1,4 +1,4 @@
-"""`mlife badcase merge|unmerge|split|rejoin|why`, as somebody types them."""
+"""`mlife badcase merge|unmerge|split|rejoin|why|rule`, as somebody types them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from mlife.badcases import commands
 from mlife.cli import root
 from mlife.core.errors import Refused
+from mlife.runtime import open_home, settings
 from tests.badcases.conftest import report
 
 
@@ -59,3 +61,18 @@ def test_a_split_is_made_taken_back_and_made_again(folder: Path) -> None:
     assert said(folder, "why", new["badcase_id"])["badcase_id"] == nine
     said(folder, "rejoin", new["badcase_id"], "--again")
     assert said(folder, "why", new["badcase_id"])["reports"] == 2
+
+
+def test_a_rule_is_looked_at_chosen_applied_and_undone(folder: Path) -> None:
+    fields = [report("9", picture=f"t{n}", fields={"place": "tunnel"}) for n in range(2)]
+    (folder / "more.ndjson").write_text("\n".join(map(json.dumps, fields)))
+    said(folder, "report", str(folder / "more.ndjson"))
+    with open_home(settings(folder / "home", config=folder / "no.toml")) as home:
+        home.do(commands.describe_function, system="digits", function="digit", fields=[{"name": "place"}])
+    assert said(folder, "rule", "digits", "digit", "--field", "place")["effect"]["moved"] == 2
+    said(folder, "rule", "digits", "digit", "--field", "place", "--choose")
+    (application_id,) = said(folder, "rule", "digits", "digit", "--apply")["applied"]
+    assert "9 read as 4, tunnel" in ids(folder)
+
+    said(folder, "rule", "digits", "digit", "--undo", application_id)
+    assert "9 read as 4, tunnel" not in ids(folder)
