@@ -16,6 +16,8 @@ from mlife.core.errors import Misconfigured, Refused, Unavailable
 from mlife.core.media.conversions import Made, Values
 
 AT_ONCE = 2
+MEASURING_SECONDS = 10.0
+"""A page waits for it."""
 
 
 class ProcessWorkshop:
@@ -34,24 +36,27 @@ class ProcessWorkshop:
     def convert(self, name: str, source: Path, values: Values, folder: Path) -> Made:
         """See `Workshop`."""
         target = folder / "copy"
-        told = self._ask({"ask": "convert", "name": name, "source": str(source), "values": dict(values)}, folder)
+        told = self._ask(
+            {"ask": "convert", "name": name, "source": str(source), "values": dict(values)}, folder, self._seconds
+        )
         if "problem" in told:
             raise Refused(f"the file {told['problem']}", remedy="choose other values, or another file")
         return Made(target, str(told["suffix"]))
 
     def measure(self, source: Path, media_type: str) -> Mapping[str, Any]:
         """See `Workshop`."""
-        return self._ask({"ask": "measure", "source": str(source), "media_type": media_type}, source.parent)
+        asked = {"ask": "measure", "source": str(source), "media_type": media_type}
+        return self._ask(asked, source.parent, min(self._seconds, MEASURING_SECONDS))
 
-    def _ask(self, request: dict[str, Any], folder: Path) -> dict[str, Any]:
-        limits = {"memory": self._memory, "seconds": int(self._seconds) + 1, "most": self._most}
+    def _ask(self, request: dict[str, Any], folder: Path, seconds: float) -> dict[str, Any]:
+        limits = {"memory": self._memory, "seconds": int(seconds) + 1, "most": self._most}
         with self._turns:
-            told = self._run(dumps({**request, "target": str(folder / "copy"), **limits}).encode())
+            told = self._run(dumps({**request, "target": str(folder / "copy"), **limits}).encode(), seconds)
         if "missing" in told:
             raise Misconfigured(f"{told['missing']} is not installed", remedy="pip install 'mlife[media]'")
         return told
 
-    def _run(self, request: bytes) -> dict[str, Any]:
+    def _run(self, request: bytes, seconds: float) -> dict[str, Any]:
         command = [sys.executable, "-P", "-m", "mlife.adapters.workshop_worker"]
         try:
             # A session of its own, so that whatever it starts ends with it.
@@ -66,9 +71,9 @@ class ProcessWorkshop:
         except OSError as e:
             raise Unavailable(f"no process can be started: {e.strerror}", remedy="try again") from e
         try:
-            told, _ = process.communicate(request, timeout=self._seconds)
+            told, _ = process.communicate(request, timeout=seconds)
         except subprocess.TimeoutExpired:
-            return {"problem": f"takes longer than {self._seconds:g} s"}
+            return {"problem": f"takes longer than {seconds:g} s"}
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

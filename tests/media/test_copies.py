@@ -281,7 +281,8 @@ def test_a_cropped_copy_of_a_reported_picture_becomes_test_data(either: Callable
     assert about["made_of"]["source"] == put.sha256
     assert about["made_of"]["parameters"] == {"x": 4, "y": 4, "width": 20, "height": 20}
     assert sum(isinstance(r.event, FileDerived) for r in field.home.ports.store.read()) == 1
-    assert field.home.ports.blobs.open(put.sha256).read() == png()
+    with field.home.ports.blobs.open(put.sha256) as original:
+        assert original.read() == png()
     # a copy of a reported file never trains
     assert ("reported", NINE) in {(u.kind, u.used_in) for u in field.read(views.uses_of_file, sha256)}
 

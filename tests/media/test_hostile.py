@@ -178,7 +178,7 @@ def test_a_card_that_says_what_is_not_installed_is_not_kept(
     drain(home)
     shop = home.ports.extra["workshop"]
     with monkeypatch.context() as missing:
-        missing.setattr(shop, "_run", lambda _: {"missing": "soundfile"})
+        missing.setattr(shop, "_run", lambda *_: {"missing": "soundfile"})
         first = client.get(f"/files/{put.sha256}/thumbnail?size=192")
     second = client.get(f"/files/{put.sha256}/thumbnail?size=192")
 
