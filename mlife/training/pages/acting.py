@@ -60,7 +60,7 @@ def start(request: Request, hands: Hands, task_id: str, said: Said) -> Response:
 
 def _started(said: dict[str, Any]) -> dict[str, Any]:
     """The form's input. Its boxes say all parents, so none checked means none."""
-    several = {k: tuple(listed(said[k])) for k in ("group_ids", "model_ids", "parents") if k in said}
+    several: dict[str, Any] = {k: tuple(listed(said[k])) for k in ("group_ids", "model_ids", "parents") if k in said}
     given: dict[str, Any] = {"workdir": str(Path.cwd()), "parents": (), **said, **several}
     return {**given, "parameters": _parameters(str(said.get("parameters", "")))}
 
