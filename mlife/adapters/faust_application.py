@@ -151,7 +151,7 @@ class Supervised:
                 await self.let_go()
             await self._end(app, starting)
         if not stop.is_set():
-            said = " after ".join(filter(None, (reason and repr(reason), told.last))) or "it does not say why"
+            said = " after ".join(filter(None, (repr(reason) if reason else "", told.last))) or "it does not say why"
             raise Unavailable(f"Faust has ended ({said})", remedy="it is started again") from reason
 
     async def _end(self, app: faust.App, starting: asyncio.Task[Any]) -> None:

@@ -77,7 +77,8 @@ def settings(home: str | Path | None = None, *, config: Path | None = None, **fl
     unknown = sorted(told.keys() - {*KNOWN, "intake", "personal", "links"})
     if unknown:
         raise Misconfigured(
-            f"{file.name} has unknown settings: {', '.join(unknown)}", remedy=f"use {', '.join(KNOWN)}, [personal], [intake], [links]"
+            f"{file.name} has unknown settings: {', '.join(unknown)}",
+            remedy=f"use {', '.join(KNOWN)}, [personal], [intake], [links]",
         )
     chosen = {k: flags.get(k) or os.environ.get(f"MLIFE_{k.upper()}") or told.get(k) for k in KNOWN}
     for name, value in chosen.items():

@@ -35,7 +35,11 @@ class CommentView:
 def comments_on(read: Reader, badcase_id: str) -> list[CommentView]:
     """The comments on a badcase and on those merged into it, the oldest first; deleted ones are left out."""
     merged = select(badcase_aliases.c.badcase_id).where(badcase_aliases.c.home_id == badcase_id)
-    rows = read.all(select(comment_rows).where(or_(c.badcase_id == badcase_id, c.badcase_id.in_(merged)), c.deleted_at.is_(None)).order_by(c.number))
+    rows = read.all(
+        select(comment_rows)
+        .where(or_(c.badcase_id == badcase_id, c.badcase_id.in_(merged)), c.deleted_at.is_(None))
+        .order_by(c.number)
+    )
     return [
         CommentView(
             comment_id=row.comment_id,
