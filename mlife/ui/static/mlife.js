@@ -197,6 +197,19 @@ function explain(event) {
   toast([problem.title, problem.detail, problem.remedy].filter(Boolean).join(" · "), true);
 }
 
+// ---- completion: the list of a box with data-complete offers the whole query, as each choice would make it ----
+
+let completing = 0;
+
+async function complete(box) {
+  const mine = ++completing;
+  const address = `${box.dataset.complete}?q=${encodeURIComponent(box.value)}&caret=${box.selectionStart}`;
+  const answer = await fetch(address).then((r) => (r.ok ? r.json() : null), () => null);
+  if (!answer || mine !== completing) return; // an older answer, or none: the list stays as it is
+  const made = (c) => box.value.slice(0, c.start) + c.insert + box.value.slice(c.end);
+  box.list.replaceChildren(...answer.completions.map((c) => new Option(c.help || c.label, made(c))));
+}
+
 // ---- wiring ----
 
 function prepare(root) {
@@ -212,6 +225,9 @@ document.addEventListener("submit", (event) => {
   const at = row() && one("a.row-link", row());
   if (at) keep("mlife_row", { of: location.pathname, item: at.pathname });
   chooseTheme(event);
+});
+document.addEventListener("input", (event) => {
+  if (event.target.dataset?.complete) complete(event.target);
 });
 document.addEventListener("change", (event) => {
   if (event.target.id === "keys-on") localStorage.setItem("mlife_keys", event.target.checked ? "on" : "off");
