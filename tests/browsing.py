@@ -25,9 +25,9 @@ FLAGS = [
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """Debian's Chromium."""
+    """Debian's Chromium; for a module, as its event loop is in the way of other modules' tests."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -228,10 +228,11 @@ class Spool:
             {"at": at, "refusal": r, "report": piece.lines[int(r["line"]) - 1].decode(errors="replace")}
             for r in answer.refused
         ]
-        self._segments.answered(piece, rejects)
-        self._total.accepted += answer.accepted
-        self._total.known += answer.known
-        self._refused += len(piece.lines) - answer.accepted - answer.known
+        with self._changed:  # who waits until nothing is left sees it counted, too
+            self._segments.answered(piece, rejects)
+            self._total.accepted += answer.accepted
+            self._total.known += answer.known
+            self._refused += len(piece.lines) - answer.accepted - answer.known
 
     def _leave_alone(self, fault: SdkError, failures: int) -> None:
         """After a failure: as long as the server asks for, else a pause that doubles, with jitter."""

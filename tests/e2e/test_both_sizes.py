@@ -92,8 +92,8 @@ def test_the_same_input_gives_the_same_figures_and_the_same_tables(
     assert different == [], "\n".join(different)
 
 
-BY_OCCASION = {"iteration_facts", "timeline_rows"}
-"""Tables of what carries an iteration's id: in a flood a badcase closes by whichever fact is looked at last."""
+BY_OCCASION = {"iteration_facts", "timeline_rows", "badcase_statuses"}
+"""Tables of what carries an iteration's id, or its time: in a flood a badcase closes by the fact that is looked at last."""
 
 OF_THE_LOG = re.compile(r"(^|_)(number|place|position)$")
 OF_THE_RUN = {
@@ -107,6 +107,7 @@ OF_THE_RUN = {
     "row_key",
     "checked_at",
     "seen_at",
+    "first_event",
 }
 """Columns that say where in the log something was said, by which process, and how long it took; keys made of those."""
 

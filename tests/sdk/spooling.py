@@ -1,6 +1,7 @@
-"""A device: keeps reports in a spool as fast as it can, and says which are kept, until it is killed."""
+"""A device: keeps reports in a spool one after the other, and says which are kept, until it is killed."""
 
 import sys
+import time
 from datetime import UTC, datetime
 
 from mlife.sdk import Spool
@@ -22,3 +23,4 @@ if __name__ == "__main__":
         spool.report_many([report(first), report(first + 1)])
         print(first + 1, flush=True)  # noqa: T201 - what is kept
         first += 2
+        time.sleep(0.004)  # a fast disk would take ten thousand a second, which the server then has to be sent

@@ -59,6 +59,11 @@ def commits_are_slow(world: World, which: float) -> End:
 
 
 def _make_slow(world: World) -> None:
+    table = _table(world)["table"]
+    for _ in range(50):  # the first writer makes it
+        if _asked(world, f"SELECT 1 FROM pg_class WHERE relname = '{table}'"):
+            break
+        time.sleep(0.1)
     _do(world, QUICK.format(**_table(world)))
     _do(world, SLOW.format(**_table(world)))
 
