@@ -93,7 +93,7 @@ def test_the_same_input_gives_the_same_figures_and_the_same_tables(
 
 
 BY_OCCASION = {"iteration_facts", "timeline_rows", "badcase_statuses"}
-"""Tables of what carries an iteration's id, or its time: in a flood a badcase closes by the fact that is looked at last."""
+"""Tables of what has an iteration's id or its time: in a flood a badcase closes by whichever fact is looked at last."""
 
 OF_THE_LOG = re.compile(r"(^|_)(number|place|position)$")
 OF_THE_RUN = {

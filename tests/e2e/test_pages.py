@@ -86,7 +86,14 @@ def tabs(chromium: Any, address: str) -> Iterator[list[Visit]]:
     """A wide light tab and a narrow dark one, for all pages: a context for each would take half the time."""
     kinds = [("light", 1360, 1040), ("dark", 360, 780)]
     made = [
-        Visit(chromium, address, viewport={"width": w, "height": h}, color_scheme=theme, bypass_csp=True)
+        Visit(
+            chromium,
+            address,
+            viewport={"width": w, "height": h},
+            color_scheme=theme,
+            bypass_csp=True,
+            reduced_motion="reduce",  # a toast that fades in has too little contrast on its way
+        )  # fmt: skip
         for theme, w, h in kinds
     ]
     for tab in made:
