@@ -93,7 +93,7 @@ def tabs(chromium: Any, address: str) -> Iterator[list[Visit]]:
             color_scheme=theme,
             bypass_csp=True,
             reduced_motion="reduce",  # a toast that fades in has too little contrast on its way
-        )  # fmt: skip
+        )
         for theme, w, h in kinds
     ]
     for tab in made:
