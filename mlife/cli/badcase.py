@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlife.cli import regrouping, reporting
-from mlife.cli.terminal import json_option, print_json, show, with_home
+from mlife.cli.terminal import json_option, print_json, show, told_done, with_home
 from mlife.core.errors import there_is
 
 if TYPE_CHECKING:
-    from mlife.core.command import Done
     from mlife.runtime import Home
 
 COLUMNS = (
@@ -123,15 +122,6 @@ def _existing(home: Home, badcase_id: str) -> Any:
         return found
 
 
-def _done(home: Home, done: Done, words: str, *, as_json: bool, **ids: Any) -> None:
-    if done.position:
-        home.see(done.position)
-    if as_json:
-        print_json({"position": done.position, "changed": bool(done.events), **ids})
-    else:
-        click.echo(words if done.events else "nothing was left to do")
-
-
 @command.command("triage")
 @click.argument("badcase_id")
 @click.option("--note", default="", help="What you found.")
@@ -148,7 +138,7 @@ def triage(home: Home, badcase_id: str, note: str, as_json: bool) -> None:
 
     _existing(home, badcase_id)
     done = home.do(commands.triage, badcase_id=badcase_id, note=note)
-    _done(home, done, f"{badcase_id} is triaged", as_json=as_json, badcase_id=badcase_id)
+    told_done(home, done, f"{badcase_id} is triaged", as_json=as_json, badcase_id=badcase_id)
 
 
 @command.command("assign")
@@ -167,7 +157,7 @@ def assign(home: Home, badcase_id: str, owner: str, as_json: bool) -> None:
 
     _existing(home, badcase_id)
     done = home.do(commands.assign, badcase_id=badcase_id, owner=owner)
-    _done(home, done, f"{owner or 'nobody'} looks after {badcase_id}", as_json=as_json, badcase_id=badcase_id)
+    told_done(home, done, f"{owner or 'nobody'} looks after {badcase_id}", as_json=as_json, badcase_id=badcase_id)
 
 
 @command.command("prioritise")
@@ -187,7 +177,7 @@ def prioritise(home: Home, badcase_id: str, priority: float | None, reason: str,
 
     _existing(home, badcase_id)
     done = home.do(commands.prioritise, badcase_id=badcase_id, priority=priority, reason=reason)
-    _done(home, done, f"the priority of {badcase_id} is set", as_json=as_json, badcase_id=badcase_id)
+    told_done(home, done, f"the priority of {badcase_id} is set", as_json=as_json, badcase_id=badcase_id)
 
 
 @command.command("mute")
@@ -207,7 +197,9 @@ def mute(home: Home, badcase_id: str, until: Any, reason: str, as_json: bool) ->
 
     _existing(home, badcase_id)
     done = home.do(commands.mute, badcase_id=badcase_id, until=until, reason=reason)
-    _done(home, done, f"{badcase_id} is muted until {until:%Y-%m-%d %H:%M} UTC", as_json=as_json, badcase_id=badcase_id)
+    told_done(
+        home, done, f"{badcase_id} is muted until {until:%Y-%m-%d %H:%M} UTC", as_json=as_json, badcase_id=badcase_id
+    )
 
 
 @command.command("unmute")
@@ -225,7 +217,7 @@ def unmute(home: Home, badcase_id: str, as_json: bool) -> None:
 
     _existing(home, badcase_id)
     done = home.do(commands.unmute, badcase_id=badcase_id)
-    _done(home, done, f"{badcase_id} is no longer muted", as_json=as_json, badcase_id=badcase_id)
+    told_done(home, done, f"{badcase_id} is no longer muted", as_json=as_json, badcase_id=badcase_id)
 
 
 @command.command("reject")
@@ -245,7 +237,7 @@ def reject(home: Home, badcase_id: str, reason: Any, note: str, as_json: bool) -
 
     _existing(home, badcase_id)
     done = home.do(commands.reject, badcase_id=badcase_id, reason=reason, note=note)
-    _done(home, done, f"{badcase_id} is rejected", as_json=as_json, badcase_id=badcase_id)
+    told_done(home, done, f"{badcase_id} is rejected", as_json=as_json, badcase_id=badcase_id)
 
 
 @command.command("reopen")
@@ -264,7 +256,7 @@ def reopen(home: Home, badcase_id: str, reason: str, as_json: bool) -> None:
 
     _existing(home, badcase_id)
     done = home.do(commands.reopen, badcase_id=badcase_id, reason=reason)
-    _done(home, done, f"{badcase_id} is reopened", as_json=as_json, badcase_id=badcase_id)
+    told_done(home, done, f"{badcase_id} is reopened", as_json=as_json, badcase_id=badcase_id)
 
 
 @command.command("pin")
@@ -299,7 +291,7 @@ def pin(home: Home, badcase_id: str, must_pass: bool, most: int, as_json: bool) 
     document_id = test_document_id(b.system, b.function)
     pinned = len(getattr(done.events[0], "rows", ())) if done.events else 0
     words = f"{pinned} files of {badcase_id} are testing rows of {document_id}"
-    _done(home, done, words, as_json=as_json, badcase_id=badcase_id, pinned=pinned, document_id=document_id)
+    told_done(home, done, words, as_json=as_json, badcase_id=badcase_id, pinned=pinned, document_id=document_id)
 
 
 @command.command("undo")
@@ -321,7 +313,7 @@ def undo(home: Home, badcase_id: str, version: int | None, as_json: bool) -> Non
     _existing(home, badcase_id)
     done = home.do(commands.take_back, badcase_id=badcase_id, version=version)
     what = getattr(done.events[0], "what", "")
-    _done(home, done, f"{badcase_id}: {what} is taken back", as_json=as_json, badcase_id=badcase_id, what=what)
+    told_done(home, done, f"{badcase_id}: {what} is taken back", as_json=as_json, badcase_id=badcase_id, what=what)
 
 
 @command.command("comment")
@@ -354,4 +346,4 @@ def comment(home: Home, badcase_id: str, text: str, edit: str | None, delete: st
     else:
         done = home.do(commands.write_comment, badcase_id=badcase_id, system=b.system, text=text)
     comment_id = delete or edit or getattr(done.events[0], "comment_id", None)
-    _done(home, done, f"{comment_id} stands", as_json=as_json, badcase_id=badcase_id, comment_id=comment_id)
+    told_done(home, done, f"{comment_id} stands", as_json=as_json, badcase_id=badcase_id, comment_id=comment_id)

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlife.cli.terminal import json_option, print_json, show, with_home
+from mlife.cli.terminal import json_option, print_json, show, told_done, with_home
 from mlife.core.errors import Refused
 
 if TYPE_CHECKING:
-    from mlife.core.command import Done
     from mlife.runtime import Home
 
 REMEDIES = ("collect", "exclude", "relabel", "fix_code", "wont_fix")
@@ -110,7 +109,7 @@ def extend(home: Home, cause_id: str, query: str, badcases: tuple[str, ...], as_
     _, _, ids = chosen(home, query, badcases)
     done = home.do(commands.extend_cause, cause_id=cause_id, badcase_ids=ids)
     added = len(getattr(done.events[0], "badcase_ids", ())) if done.events else 0
-    _told(home, done, f"{added} badcases were added to {cause_id}", as_json=as_json, cause_id=cause_id, added=added)
+    told_done(home, done, f"{added} badcases were added to {cause_id}", as_json=as_json, cause_id=cause_id, added=added)
 
 
 @command.command("reduce")
@@ -129,7 +128,9 @@ def reduce(home: Home, cause_id: str, badcases: tuple[str, ...], as_json: bool) 
 
     done = home.do(commands.reduce_cause, cause_id=cause_id, badcase_ids=list(badcases))
     gone = len(getattr(done.events[0], "badcase_ids", ())) if done.events else 0
-    _told(home, done, f"{gone} badcases were taken out of {cause_id}", as_json=as_json, cause_id=cause_id, removed=gone)
+    told_done(
+        home, done, f"{gone} badcases were taken out of {cause_id}", as_json=as_json, cause_id=cause_id, removed=gone
+    )
 
 
 @command.command("rename")
@@ -148,7 +149,7 @@ def rename(home: Home, cause_id: str, title: str, explanation: str | None, as_js
     from mlife.badcases import commands
 
     done = home.do(commands.rename_cause, cause_id=cause_id, title=title, explanation=explanation)
-    _told(home, done, f"{cause_id} is called {title}", as_json=as_json, cause_id=cause_id)
+    told_done(home, done, f"{cause_id} is called {title}", as_json=as_json, cause_id=cause_id)
 
 
 @command.command("remedy")
@@ -189,7 +190,7 @@ def remedy(
         query=query,
     )
     words = f"{cause_id}: {remedy.replace('_', ' ')}"
-    _told(home, done, words, as_json=as_json, cause_id=cause_id, remedy=remedy)
+    told_done(home, done, words, as_json=as_json, cause_id=cause_id, remedy=remedy)
 
 
 @command.command("merge")
@@ -207,7 +208,7 @@ def merge(home: Home, cause_id: str, into_cause_id: str, as_json: bool) -> None:
     from mlife.badcases import commands
 
     done = home.do(commands.merge_causes, cause_id=cause_id, into_cause_id=into_cause_id)
-    _told(home, done, f"{cause_id} is {into_cause_id} now", as_json=as_json, cause_id=into_cause_id)
+    told_done(home, done, f"{cause_id} is {into_cause_id} now", as_json=as_json, cause_id=into_cause_id)
 
 
 @command.command("delete")
@@ -225,7 +226,7 @@ def delete(home: Home, cause_id: str, reason: str, as_json: bool) -> None:
     from mlife.badcases import commands
 
     done = home.do(commands.delete_cause, cause_id=cause_id, reason=reason)
-    _told(home, done, f"{cause_id} is deleted", as_json=as_json, cause_id=cause_id)
+    told_done(home, done, f"{cause_id} is deleted", as_json=as_json, cause_id=cause_id)
 
 
 @command.command("reopen")
@@ -242,7 +243,7 @@ def reopen(home: Home, cause_id: str, as_json: bool) -> None:
     from mlife.badcases import commands
 
     done = home.do(commands.reopen_cause, cause_id=cause_id)
-    _told(home, done, f"{cause_id} is a cause again", as_json=as_json, cause_id=cause_id)
+    told_done(home, done, f"{cause_id} is a cause again", as_json=as_json, cause_id=cause_id)
 
 
 @command.command("undo")
@@ -262,7 +263,7 @@ def undo(home: Home, cause_id: str, version: int | None, as_json: bool) -> None:
     done = home.do(commands.take_back_of_cause, cause_id=cause_id, version=version)
     what = getattr(done.events[0], "what", "")
     words = f"{cause_id}: {what.replace('_', ' ')} is taken back"
-    _told(home, done, words, as_json=as_json, cause_id=cause_id, what=what)
+    told_done(home, done, words, as_json=as_json, cause_id=cause_id, what=what)
 
 
 @command.command("propose")
@@ -305,7 +306,7 @@ def dismiss(home: Home, attribute: str, value: str, system: str, function: str, 
 
     done = home.do(commands.dismiss_proposal, system=system, function=function, attribute=attribute, value=value)
     proposal_id = proposal_id_of(system, function, attribute, value)
-    _told(home, done, f"{attribute}={value} is dismissed", as_json=as_json, proposal_id=proposal_id)
+    told_done(home, done, f"{attribute}={value} is dismissed", as_json=as_json, proposal_id=proposal_id)
 
 
 @command.command("restore")
@@ -322,13 +323,4 @@ def restore(home: Home, proposal_id: str, as_json: bool) -> None:
     from mlife.badcases import commands
 
     done = home.do(commands.restore_proposal, proposal_id=proposal_id)
-    _told(home, done, f"{proposal_id} may be proposed again", as_json=as_json, proposal_id=proposal_id)
-
-
-def _told(home: Home, done: Done, words: str, *, as_json: bool, **ids: Any) -> None:
-    if done.position:
-        home.see(done.position)
-    if as_json:
-        print_json({"position": done.position, "changed": bool(done.events), **ids})
-    else:
-        click.echo(words if done.events else "nothing was left to do")
+    told_done(home, done, f"{proposal_id} may be proposed again", as_json=as_json, proposal_id=proposal_id)

@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from mlife.cli.terminal import json_option, print_json, show, with_home
+from mlife.cli.terminal import json_option, print_json, show, told_done, with_home
 from mlife.core.errors import Invalid
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def describe(home: Home, system: str, function: str, file: IO[bytes], as_json: b
         raise Invalid("the file is no JSON object", remedy='write {"fields": […], "template": …}')
     given = check_input(commands.describe_function, {**told, "system": system, "function": function})
     made = home.do(commands.describe_function, **given)
-    _told(home, made, f"the fields of {function} are declared", as_json=as_json)
+    told_done(home, made, f"the fields of {function} are declared", as_json=as_json)
 
 
 @command.command("restore")
@@ -122,13 +122,4 @@ def restore(home: Home, system: str, function: str, revision: int, as_json: bool
     from mlife.badcases import commands
 
     made = home.do(commands.restore_function, system=system, function=function, revision=revision)
-    _told(home, made, f"the fields of {function} are those of revision {revision} again", as_json=as_json)
-
-
-def _told(home: Home, made: Any, words: str, *, as_json: bool) -> None:
-    if made.position:
-        home.see(made.position)
-    if as_json:
-        print_json({"position": made.position, "changed": bool(made.events)})
-    else:
-        click.echo(words if made.events else "nothing was left to do")
+    told_done(home, made, f"the fields of {function} are those of revision {revision} again", as_json=as_json)

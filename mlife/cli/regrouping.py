@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from mlife.cli.terminal import json_option, print_json, show, with_home
+from mlife.cli.terminal import json_option, print_json, show, told_done, with_home
 
 if TYPE_CHECKING:
     from mlife.badcases.fingerprint import Rule
     from mlife.badcases.ruling import Effect
-    from mlife.core.command import Done
     from mlife.runtime import Home
-
-
-def _told(home: Home, done: Done, words: str, *, as_json: bool, **ids: Any) -> None:
-    if done.position:
-        home.see(done.position)
-    if as_json:
-        print_json({"position": done.position, "changed": bool(done.events), **ids})
-    else:
-        click.echo(words if done.events else "nothing was left to do")
 
 
 @click.command("merge")
@@ -47,7 +37,7 @@ def merge(home: Home, badcase_ids: tuple[str, ...], into: str | None, reason: st
     done = home.do(commands.merge, **given, reason=reason)
     merged = [getattr(e, "badcase_id", "") for e in done.events]
     words = f"{', '.join(merged)}: counted in {given['into']} now"
-    _told(home, done, words, as_json=as_json, into=given["into"], merged=merged)
+    told_done(home, done, words, as_json=as_json, into=given["into"], merged=merged)
 
 
 @click.command("unmerge")
@@ -67,7 +57,7 @@ def unmerge(home: Home, badcase_id: str, reason: str, as_json: bool) -> None:
     done = home.do(commands.unmerge, badcase_id=badcase_id, reason=reason)
     was = getattr(done.events[0], "was_into", "")
     words = f"{badcase_id} is counted by itself again, apart from {was}"
-    _told(home, done, words, as_json=as_json, badcase_id=badcase_id, was_into=was)
+    told_done(home, done, words, as_json=as_json, badcase_id=badcase_id, was_into=was)
 
 
 @click.command("split")
@@ -96,7 +86,7 @@ def split(
     done = home.do(commands.split, **given, title=title, reason=reason)
     new_id = getattr(done.events[0], "badcase_id", "")
     words = f"{len(given['reports'])} reports of {badcase_id} are counted in {new_id} now"
-    _told(home, done, words, as_json=as_json, badcase_id=new_id, reports=len(given["reports"]))
+    told_done(home, done, words, as_json=as_json, badcase_id=new_id, reports=len(given["reports"]))
 
 
 @click.command("rejoin")
@@ -117,7 +107,7 @@ def rejoin(home: Home, badcase_id: str, again: bool, reason: str, as_json: bool)
     done = home.do(commands.split_again if again else commands.rejoin, badcase_id=badcase_id, reason=reason)
     where = f"in {badcase_id} again" if again else "where they came from"
     words = f"the reports of {badcase_id} are counted {where}"
-    _told(home, done, words, as_json=as_json, badcase_id=badcase_id)
+    told_done(home, done, words, as_json=as_json, badcase_id=badcase_id)
 
 
 @click.command("why")
@@ -186,18 +176,18 @@ def rule(
     at = {"system": system, "function": function}
     if undo:
         done = home.do(commands.unapply_grouping, **at, application_id=undo)
-        _told(home, done, f"{undo} is taken back", as_json=as_json, application_id=undo)
+        told_done(home, done, f"{undo} is taken back", as_json=as_json, application_id=undo)
         return
     if choose:
         done = home.do(commands.rule_grouping, **at, fields=list(fields), description=description)
-        _told(home, done, "new reports are told apart by it; old ones stay", as_json=as_json, fields=list(fields))
+        told_done(home, done, "new reports are told apart by it; old ones stay", as_json=as_json, fields=list(fields))
         return
     now = rule_of(home.ports.store, system, function)
     if applies:
         moved = list(_effect(home, system, function, now).as_moved())
         done = home.do(commands.apply_grouping, **at, revision=now.revision, moved=moved)
         ids = sorted({getattr(e, "application_id", "") for e in done.events})
-        _told(home, done, f"{', '.join(ids)}: old reports are counted by the rule", as_json=as_json, applied=ids)
+        told_done(home, done, f"{', '.join(ids)}: old reports are counted by the rule", as_json=as_json, applied=ids)
         return
     compared = _wished(home, system, function, fields, description=description) if fields or description else now
     told = _effect(home, system, function, compared).told()

@@ -18,6 +18,7 @@ from mlife.core.errors import Invalid, MLifeError, visible
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from mlife.core.command import Done
     from mlife.runtime import Home
 
 P = ParamSpec("P")
@@ -186,3 +187,13 @@ def explain(error: MLifeError) -> None:
             click.echo(f"  … and {len(error.refusals) - 20} more", err=True)
     if error.remedy:
         click.echo(f"  → {visible(error.remedy)}", err=True)
+
+
+def told_done(home: Home, done: Done, words: str, *, as_json: bool, **ids: Any) -> None:
+    """Say what a command did, once tables that are read next show it: *words*, or position and *ids* for machines."""
+    if done.position:
+        home.see(done.position)
+    if as_json:
+        print_json({"position": done.position, "changed": bool(done.events), **ids})
+    else:
+        click.echo(words if done.events else "nothing was left to do")

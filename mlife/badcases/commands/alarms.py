@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from mlife.badcases.alarms import BUILT_IN, NEW_BADCASES, Kind, Rule, bundle_of
 from mlife.badcases.alarms_states import Alarm, Delivery, RuleState
+from mlife.badcases.commands.muting import end_of_mute
 from mlife.badcases.events import (
     AlarmAcknowledged,
     AlarmEnded,
@@ -33,7 +34,6 @@ Name = Annotated[str, Field(min_length=1, max_length=128)]
 Bundle = Annotated[str, Field(max_length=500)]
 Words = Annotated[str, Field(max_length=10_000)]
 NAMED_IN_ALARM = 200
-LONGEST_MUTE = timedelta(days=366)
 BACK_OFF = tuple(timedelta(seconds=s) for s in (10, 60, 300, 1_800, 7_200, 21_600, 43_200, 86_400))
 """After which time a delivery that failed is tried again; after the last it is given up."""
 
@@ -162,14 +162,7 @@ def delete_rule(given: Given, *, rule_id: Name) -> list[Event]:
 def mute_rule(given: Given, *, rule_id: Name, until: datetime, reason: Words, bundle: Bundle = "") -> list[Event]:
     """Let a rule raise nothing about a bundle (empty: about anything) until a moment, at most a year ahead."""
     state = _rule(given, rule_id)
-    until = until.replace(tzinfo=UTC) if until.tzinfo is None else until
-    if not reason.strip():
-        raise Refused("a mute needs a reason", remedy="say why it may wait")
-    if not given.now < until <= given.now + LONGEST_MUTE:
-        raise Refused(
-            f"{until:%Y-%m-%d %H:%M %Z} is no time to mute until", remedy="choose a moment within a year from now"
-        )
-    until = until.astimezone(UTC)
+    until = end_of_mute(given, until, reason)
     if state.muted.get(bundle) == until:
         return []
     return [RuleMuted(rule_id=rule_id, bundle=bundle, until=until, reason=reason, by=given.actor)]

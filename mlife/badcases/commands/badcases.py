@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from mlife.badcases.commands.muting import end_of_mute
 from mlife.badcases.events import (
     BadcaseAssigned,
     BadcaseMuted,
@@ -35,7 +36,6 @@ JSON = Any
 Words = Annotated[str, Field(max_length=2_000)]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 Owner = Annotated[str, Field(max_length=128)]
-LONGEST_MUTE = timedelta(days=366)
 MOST_PINS = 1_000
 
 
@@ -75,14 +75,7 @@ def prioritise(
 def mute(given: Given, *, badcase_id: Name, until: datetime, reason: Words) -> list[Event]:
     """Let a badcase ask for no attention until a moment in the future, at most a year ahead."""
     badcase = _open(given, badcase_id)
-    until = until.replace(tzinfo=UTC) if until.tzinfo is None else until
-    if not reason.strip():
-        raise Refused("a mute needs a reason", remedy="say why it may wait")
-    if not given.now < until <= given.now + LONGEST_MUTE:
-        raise Refused(
-            f"{until:%Y-%m-%d %H:%M %Z} is no time to mute until", remedy="choose a moment within a year from now"
-        )
-    until = until.astimezone(UTC)  # now that it is near: the last days of all calendars have no other zone
+    until = end_of_mute(given, until, reason)
     if badcase.muted_until == until:
         return []
     return [BadcaseMuted(badcase_id=badcase_id, until=until, reason=reason, by=given.actor)]

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import orjson
-from sqlalchemy import Boolean, ColumnElement, Select, case, func, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Select, case, func, or_, select, type_coerce
 
 from mlife.badcases.alarms import ACTIVE_FROM_THE_START, BUILT_IN, Rule
 from mlife.badcases.views.rows import AlarmView
-from mlife.badcases.views.search import searchable_badcases
+from mlife.badcases.views.search import flag, searchable_badcases
 from mlife.badcases.views.tables import badcase_aliases
 from mlife.badcases.views.tables.alarms import alarm_rows, delivery_rows, rule_mutes, rule_rows
 from mlife.badcases.views.turns import alarm_view
@@ -23,10 +23,6 @@ a, d, m = alarm_rows.c, delivery_rows.c, rule_mutes.c
 KINDS = ("new_badcase", "rate_change", "pinned_again", "open_cost")
 
 
-def _flag(condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    return type_coerce(case((condition, True), else_=False), Boolean)
-
-
 firing = case((a.kind == "new_badcase", a.acknowledged_at.is_(None)), else_=a.ended_at.is_(None))
 """Is an alarm still so, as far as anybody knows?"""
 
@@ -34,8 +30,8 @@ searchable_alarms = Searchable(
     "alarms",
     a.number,
     (
-        Field("waiting", _flag(a.acknowledged_at.is_(None)), "flag", "Has nobody seen it yet?"),
-        Field("firing", _flag(firing), "flag", "Is it still so?"),
+        Field("waiting", flag(a.acknowledged_at.is_(None)), "flag", "Has nobody seen it yet?"),
+        Field("firing", flag(firing), "flag", "Is it still so?"),
         Field("kind", a.kind, "choice", "What kind of rule raised it.", choices=KINDS),
         Field("rule", a.rule_id, "text", "The rule that raised it."),
         Field("system", a.system, "text", "The system that it is about."),

@@ -30,7 +30,8 @@ SEVERITIES = ("minor", "major", "critical")
 KINDS = ("failure", "rare", "long_tail")
 
 
-def _flag(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+def flag(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """*condition* as a yes or no that can be asked for: never null."""
     return type_coerce(case((condition, True), else_=False), Boolean)
 
 
@@ -98,8 +99,8 @@ searchable_badcases = Searchable(
     b.badcase_id,
     (
         Field("status", b.status, "choice", "Where it stands.", choices=STATUSES),
-        Field("open", _flag(b.status.in_(OPEN)), "flag", "Does it still ask for a look, a fix or a deployment?"),
-        Field("needsme", _flag(b.status.in_(NEEDS_ME)), "flag", "Does it wait for a person's first look?"),
+        Field("open", flag(b.status.in_(OPEN)), "flag", "Does it still ask for a look, a fix or a deployment?"),
+        Field("needsme", flag(b.status.in_(NEEDS_ME)), "flag", "Does it wait for a person's first look?"),
         Field("system", b.system, "text", "The system that failed."),
         Field("function", b.function, "text", "The function that failed."),
         Field("truth", b.truth, "text", "What is right, for classes.", aliases=("is",)),
