@@ -5,4 +5,4 @@ from __future__ import annotations
 from mlife.badcases.views.tables import TABLES, TEXTS
 from mlife.core.projection import Projection
 
-badcases = Projection("badcases", version=3, tables=TABLES, texts=TEXTS)
+badcases = Projection("badcases", version=4, tables=TABLES, texts=TEXTS)
