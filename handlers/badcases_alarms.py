@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from mlife.handlers.alarms_watched import WATCHED
+
 from mlife.badcases import alarms
 from mlife.badcases.alarms import Turn, turn
 from mlife.badcases.commands import (
@@ -19,27 +21,11 @@ from mlife.badcases.commands import (
 from mlife.badcases.events import (
     AlarmEnded,
     AlarmRaised,
-    BadcaseClosed,
-    BadcaseMerged,
-    BadcaseMuted,
-    BadcasePinned,
-    BadcasePrioritised,
-    BadcaseRegressed,
-    BadcaseRejected,
-    BadcaseReopened,
     BadcaseReported,
-    BadcaseSplit,
-    BadcaseTakenBack,
-    BadcaseTriaged,
-    BadcaseUnmerged,
-    BadcaseUnmuted,
-    CauseExtended,
-    CauseNamed,
     RuleChanged,
     RuleCreated,
     RuleResumed,
     RuleUnmuted,
-    TrafficCounted,
 )
 from mlife.badcases.notice import notice_of
 from mlife.badcases.views import alarms as views
@@ -51,7 +37,6 @@ from mlife.core.events import Recorded
 from mlife.core.handler import Do, handler, timer
 from mlife.core.ports import Notifier
 from mlife.core.projection import Reader
-from mlife.serving.events import DeploymentActivated, ModelJudged
 
 KINDS = ("rate_change", "pinned_again", "open_cost")
 """Rules whose alarms end by themselves."""
@@ -130,31 +115,7 @@ def about(r: Recorded[Any]) -> str:
     return f"{r.json.get('system')}/{function}" if function else r.draft.key
 
 
-@handler(
-    "badcases.watch_rules",
-    on=(
-        BadcaseReported,
-        TrafficCounted,
-        BadcaseRegressed,
-        BadcaseClosed,
-        BadcaseRejected,
-        BadcaseReopened,
-        BadcaseTriaged,
-        BadcasePrioritised,
-        BadcasePinned,
-        BadcaseMuted,
-        BadcaseUnmuted,
-        BadcaseTakenBack,
-        BadcaseMerged,
-        BadcaseUnmerged,
-        BadcaseSplit,
-        CauseNamed,
-        CauseExtended,
-        ModelJudged,
-        DeploymentActivated,
-    ),
-    latest_per=about,
-)
+@handler("badcases.watch_rules", on=WATCHED, latest_per=about)
 def watch_the_rules(fact: Recorded[Any], do: Do) -> None:
     """
     Look at the function of a fact with every rule that has lines; without such a rule it costs one small read.
@@ -167,12 +128,10 @@ def watch_the_rules(fact: Recorded[Any], do: Do) -> None:
         if not rules:
             return
         system, function = getattr(e, "system", None), getattr(e, "function", None)
-        badcase_id = getattr(e, "badcase_id", None)
         if system is not None and function:
             places = [(system, function)]
-        elif badcase_id is not None:
-            place = seen.function_of(read, badcase_id)
-            places = [] if place is None else [place]
+        elif (place := seen.function_of(read, e)) is not None:
+            places = [place]
         else:
             places = [p for p in seen.functions(read) if system in (None, p[0])]
         found = [look_at(read, rule, *place, fact.time) for rule in rules for place in places]

@@ -13,7 +13,8 @@ from mlife.badcases import commands
 from mlife.badcases.alarms import NEW_BADCASES, Rate, Rule, Turn, rate_of, turn
 from mlife.badcases.alarms_rules import rule_of
 from mlife.badcases.events import AlarmEnded, AlarmRaised, RuleCreated
-from mlife.badcases.views import alarms, turns
+from mlife.badcases.regrouping import to_correct, to_split
+from mlife.badcases.views import alarms, lists, turns
 from mlife.badcases.views.alarms_preview import preview
 from mlife.badcases.views.rows import AlarmView
 from mlife.core.errors import Invalid, NotFound, Refused
@@ -216,6 +217,44 @@ def test_a_quota_of_open_badcases_is_raised_at_the_upper_line_and_over_at_the_lo
     field.do(commands.reject, badcase_id=alarm.badcase_ids[2], reason="wont_fix")
 
     assert raised(field, "open_cost")[0].ended == "over: 3 open badcases, at most 3 again"
+
+
+@pytest.mark.parametrize("done", ["assigned", "in a cause", "aimed at", "corrected", "rejoined", "cause deleted"])
+def test_whatever_changes_what_a_query_finds_ends_an_alarm_at_once(field: Field, done: str) -> None:
+    field.send(*(report("9", picture=n) for n in range(3)))
+    (one,) = field.read(lists.badcases, now=NOW).items
+    there = {"system": "digits", "function": "digit", "title": "masks", "badcase_ids": [one.badcase_id]}
+    asks = {"in a cause": "cause:none", "aimed at": "iteration:none", "cause deleted": "cause:any", "rejoined": "-id:x"}
+    if done == "rejoined":
+        given = field.read(to_split, one.badcase_id, [1], None, now=NOW)
+        new = field.do(commands.split, **given, title="apart").events[0].badcase_id
+    if done == "cause deleted":
+        cause_id = field.do(commands.name_cause, **there).events[0].cause_id
+    q = asks.get(done, "owner:none truth:9")
+    line = 2 if done == "rejoined" else 1
+    rule = rule_of({"kind": "open_cost", "title": "quota", "q": q, "line": line, "lower": line - 1}, now=NOW)
+    field.do(commands.create_rule, rule=rule)
+    assert [a.firing for a in raised(field, "open_cost")] == [True]
+
+    match done:
+        case "assigned":
+            field.do(commands.assign, badcase_id=one.badcase_id, owner="ann")
+        case "in a cause":
+            field.do(commands.name_cause, **there)
+        case "aimed at":
+            field.do(commands.open_iteration, **there)
+        case "corrected":
+            for position in (1, 2, 3):
+                (told,) = field.home.ports.store.read(position - 1, 1)
+                given = to_correct(told, field.home.sealer.open)
+                truth = {"type": "class", "label": "7"}
+                field.do(commands.correct_report, **given, truth=truth, reason="looked again")
+        case "rejoined":
+            field.do(commands.rejoin, badcase_id=new)
+        case "cause deleted":
+            field.do(commands.delete_cause, cause_id=cause_id, reason="it is none")
+
+    assert [a.firing for a in raised(field, "open_cost")] == [False]
 
 
 def test_a_rule_for_new_badcases_looks_only_at_what_its_query_finds_and_came_after_it(field: Field) -> None:

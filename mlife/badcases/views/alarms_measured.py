@@ -20,9 +20,11 @@ from mlife.badcases.views.tables import (
     badcase_versions,
     cause_badcases,
     cause_rows,
+    iteration_rows,
+    ruling_rows,
 )
 from mlife.badcases.views.tables.alarms import badcase_days, traffic_days
-from mlife.core.events import EPOCH
+from mlife.core.events import EPOCH, Event
 from mlife.core.projection import Reader
 from mlife.core.query import compile_query, parse
 
@@ -42,10 +44,23 @@ def functions(read: Reader) -> list[tuple[str, str]]:
     return [(row.system, row.function) for row in rows]
 
 
-def function_of(read: Reader, badcase_id: str) -> tuple[str, str] | None:
-    """The function of a badcase."""
-    row = read.one(select(b.system, b.function).where(b.badcase_id == badcase_id))
-    return None if row is None else (row.system, row.function)
+def function_of(read: Reader, event: Event) -> tuple[str, str] | None:
+    """The function of the badcase, cause, iteration or rule that an event names; None: it names none."""
+    for table, name in NAMED_BY:
+        named = getattr(event, name, None)
+        t = table.c
+        row = read.one(select(t.system, t.function).where(t[name] == named)) if named else None
+        if row is not None:
+            return row.system, row.function
+    return None
+
+
+NAMED_BY = (
+    (badcase_rows, "badcase_id"),
+    (cause_rows, "cause_id"),
+    (iteration_rows, "iteration_id"),
+    (ruling_rows, "function_id"),
+)
 
 
 # --- new badcases ---
