@@ -8,13 +8,38 @@ import ssl
 from email.message import EmailMessage
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from mlife.adapters.notifying import NotTaken
+from mlife.adapters.notifying import Limit, NotTaken
 from mlife.core.errors import Misconfigured, shortened
 from mlife.core.ports import Notice
 
 SECONDS = 10.0
 PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 FORM = "smtp+starttls://user:secret@host:587?from=mlife@example.org&to=team@example.org"
+
+
+class _Server(smtplib.SMTP):
+    """A server whose greeting is within the limit already: smtplib reads it before anybody sees the socket."""
+
+    def __init__(self, limit: Limit, host: str, port: int) -> None:
+        self.limit = limit
+        super().__init__(host, port, timeout=SECONDS)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        sock = socket.create_connection((host, port), timeout)
+        self.limit.watch(sock)
+        return sock
+
+
+class _SecureServer(_Server):
+    """The same over TLS from the first byte."""
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        plain = super()._get_socket(host, port, timeout)
+        context = ssl.create_default_context()
+        sock = context.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
+        self.limit.watch(sock)
+        sock.do_handshake()
+        return sock
 
 
 class Mailbox:
@@ -52,7 +77,7 @@ class Mailbox:
             NotTaken: the server is away or says no, to all or to some.
         """
         try:
-            with self._server() as server:
+            with Limit() as limit, self._server(limit) as server:
                 if self._user:
                     server.login(self._user, self._secret)
                 refused = server.send_message(self.letter(notice), self._from, self._to)
@@ -67,12 +92,14 @@ class Mailbox:
         if refused:
             raise NotTaken(f"the mail server refuses {', '.join(refused)}; the others have it")
 
-    def _server(self) -> smtplib.SMTP:
+    def _server(self, limit: Limit) -> smtplib.SMTP:
         if self._scheme == "smtps":
-            return smtplib.SMTP_SSL(self._host, self._port, timeout=SECONDS, context=ssl.create_default_context())
-        server = smtplib.SMTP(self._host, self._port, timeout=SECONDS)
+            return _SecureServer(limit, self._host, self._port)
+        server = _Server(limit, self._host, self._port)
         if self._scheme == "smtp+starttls":
             server.starttls(context=ssl.create_default_context())
+            if server.sock is not None:
+                limit.watch(server.sock)
         return server
 
     def letter(self, notice: Notice) -> EmailMessage:

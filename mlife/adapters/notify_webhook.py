@@ -14,7 +14,6 @@ import hmac
 import http.client
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -22,14 +21,14 @@ from urllib.parse import urlsplit
 import orjson
 
 from mlife import __version__
-from mlife.adapters.notifying import NotTaken
+from mlife.adapters.notifying import Limit, NotTaken
 from mlife.core.errors import Misconfigured, shortened
 from mlife.core.events import rfc3339, to_micros
 from mlife.core.media.links import Unreadable, addresses, public_addresses
 from mlife.core.ports import Notice
 
 SECONDS = 10.0
-"""For one read or write; and for the whole try half as much again."""
+"""For one read or write."""
 PRIVATE = "private+"
 PREFIX = "whsec_"
 """Of every secret."""
@@ -77,16 +76,18 @@ class Webhook:
     def tell(self, notice: Notice) -> None:
         """Post it once. Raises NotTaken: no answer in time, or another one than 2xx; 410 is final."""
         body = orjson.dumps({"type": notice.type, "timestamp": rfc3339(to_micros(notice.at)), "data": notice.data})
-        connection, watch = self._connected()
         try:
-            connection.request("POST", self._path, body, self._headers(notice, body))
-            answer = connection.getresponse()
-            answer.read(65_536)
+            with Limit() as limit:
+                connection = http.client.HTTPConnection(self._host, self._port, timeout=SECONDS)
+                connection.sock = self._socket(limit)
+                try:
+                    connection.request("POST", self._path, body, self._headers(notice, body))
+                    answer = connection.getresponse()
+                    answer.read(65_536)
+                finally:
+                    connection.close()
         except (OSError, http.client.HTTPException) as e:
             raise NotTaken(f"no answer: {shortened(str(e) or type(e).__name__, 120)}") from e
-        finally:
-            watch.cancel()
-            connection.close()
         if not 200 <= answer.status < 300:
             raise NotTaken(f"it answered {answer.status}", is_final=answer.status == 410)
 
@@ -101,16 +102,7 @@ class Webhook:
             "webhook-signature": " ".join(signature(key, notice.id, sent, body) for key in self._keys),
         }
 
-    def _connected(self) -> tuple[http.client.HTTPConnection, threading.Timer]:
-        sock = self._socket()
-        watch = threading.Timer(SECONDS * 1.5, _cut, (sock,))  # a target that drips would keep a thread for hours
-        watch.daemon = True
-        watch.start()
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=SECONDS)
-        connection.sock = sock
-        return connection, watch
-
-    def _socket(self) -> socket.socket:
+    def _socket(self, limit: Limit) -> socket.socket:
         try:
             judge = addresses if self._is_private else public_addresses
             judged = judge(self._host, self._port)
@@ -120,12 +112,18 @@ class Webhook:
         for address in judged:
             try:
                 sock = socket.create_connection((address, self._port), timeout=SECONDS)
-                if not self._secure:
-                    return sock
-                return ssl.create_default_context().wrap_socket(sock, server_hostname=self._host)
+                limit.watch(sock)
+                return self._secured(sock, limit) if self._secure else sock
             except OSError as e:
                 fault = e
         raise NotTaken(f"it can't be reached: {shortened(fault.strerror or str(fault), 120)}")
+
+    def _secured(self, sock: socket.socket, limit: Limit) -> ssl.SSLSocket:
+        context = ssl.create_default_context()
+        secure = context.wrap_socket(sock, server_hostname=self._host, do_handshake_on_connect=False)
+        limit.watch(secure)
+        secure.do_handshake()
+        return secure
 
 
 def signature(key: bytes, notice_id: str, sent: str, body: bytes) -> str:
@@ -145,10 +143,3 @@ def _key(secret: str) -> bytes:
             remedy="set it to whsec_ and at least 24 random bytes in Base64",
         )
     return key
-
-
-def _cut(sock: socket.socket) -> None:
-    try:
-        sock.shutdown(socket.SHUT_RDWR)
-    except OSError:  # it has ended by itself meanwhile
-        return

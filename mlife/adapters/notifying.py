@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 from mlife.core.errors import MLifeError, in_a_line
 from mlife.core.ports import Notice, NoticeTarget
 
 log = logging.getLogger("mlife.notify")
-AT_ONCE = 4
-"""Tries at the same time; the rest wait for their turn."""
+AT_ONCE = 2
+"""Tries at the same time for each target; the rest wait for their turn, and not for another target's."""
+TRY_SECONDS = 15.0
+"""For one whole try: a target that drips would keep a thread for hours."""
 CLOSE_SECONDS = 5.0
 
 Outcome = Callable[[str | None, bool], None]
@@ -40,12 +44,45 @@ class Target(Protocol):
         """Try once. Raises NotTaken."""
 
 
+class Limit:
+    """Cuts a connection when its time is over: what is read from it or written to it fails. What fails is closed."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._is_over = False
+        self._timer = threading.Timer(TRY_SECONDS, self._end)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, trace: TracebackType | None) -> None:
+        self._timer.cancel()
+        if e is not None and self._socket is not None:
+            self._socket.close()
+
+    def watch(self, sock: socket.socket) -> None:
+        """Cut this one, from now on; at once if the time is over already."""
+        self._socket = sock
+        if self._is_over:
+            self._end()
+
+    def _end(self) -> None:
+        self._is_over = True
+        try:
+            if self._socket is not None:
+                self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:  # it has ended by itself meanwhile
+            return
+
+
 class ThreadedNotifier:
     """See `Notifier`; the targets are those that are configured."""
 
     def __init__(self, targets: Sequence[Target] = ()) -> None:
         self._targets = {(t.channel, t.name): t for t in targets}
-        self._pool: ThreadPoolExecutor | None = None
+        self._pools: dict[tuple[str, str], ThreadPoolExecutor] = {}
         self._lock = threading.Lock()
         self._on_its_way: dict[str, Future[None]] = {}
         self._closed = False
@@ -59,8 +96,10 @@ class ThreadedNotifier:
         with self._lock:
             if self._closed or notice.id in self._on_its_way:
                 return False
-            self._pool = self._pool or ThreadPoolExecutor(AT_ONCE, thread_name_prefix="mlife-notify")
-            future = self._pool.submit(self._try, notice, (channel, target), done)
+            address = (channel, target)
+            if address not in self._pools:
+                self._pools[address] = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="mlife-notify")
+            future = self._pools[address].submit(self._try, notice, address, done)
             self._on_its_way[notice.id] = future
         future.add_done_callback(lambda _: self._forget(notice.id))
         return True
@@ -99,7 +138,7 @@ class ThreadedNotifier:
     def close(self) -> None:
         """See `Notifier`; what does not end in a few seconds is tried again by whoever comes next."""
         with self._lock:
-            self._closed, pool = True, self._pool
-        if pool is not None:
+            self._closed, pools = True, list(self._pools.values())
+        for pool in pools:
             pool.shutdown(wait=False, cancel_futures=True)
-            self.wait(CLOSE_SECONDS)
+        self.wait(CLOSE_SECONDS)

@@ -6,13 +6,17 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from mlife.adapters import notifying
 from mlife.adapters.notify_smtp import Mailbox
 from mlife.adapters.notify_webhook import Webhook
 from mlife.adapters.notifying import NotTaken, Target, ThreadedNotifier
@@ -182,7 +186,65 @@ def test_a_mail_setting_that_can_t_be_is_refused(url: str) -> None:
     assert "hidden" not in str(refused.value)
 
 
+@contextmanager
+def silent() -> Iterator[int]:
+    """The port of a server that takes connections and lets a byte drip now and then, but never a whole line."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            with suppress(OSError):
+                while True:
+                    caller, _ = server.accept()
+                    threading.Thread(target=dripping, args=(caller,), daemon=True).start()
+
+        def dripping(caller: socket.socket) -> None:
+            with caller, suppress(OSError):
+                while not over.wait(0.1):
+                    caller.sendall(b"2")
+
+        threading.Thread(target=drip, daemon=True).start()
+        yield server.getsockname()[1]
+        over.set()
+        server.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("url", ["private+http://{}/x", "private+https://{}/x", "smtp://{}?{}", "smtps://{}?{}"])
+def test_a_server_that_drips_is_cut_off(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notifying, "TRY_SECONDS", 0.3)
+    with silent() as port:
+        at = url.format(f"127.0.0.1:{port}", "from=mlife@example.org&to=ann@example.org")
+        target = Mailbox(at) if at.startswith("smtp") else Webhook(at, (SECRET,))
+        began = time.monotonic()
+        with pytest.raises(NotTaken):
+            target.tell(NOTICE)
+    assert time.monotonic() - began < 5
+
+
 # --- deliveries ---
+
+
+def test_a_target_that_does_not_answer_holds_no_other_target_up(field: Field, web: Hook, mail: Post) -> None:
+    let_go = threading.Event()
+
+    class Hangs(Webhook):
+        def tell(self, notice: Notice) -> None:
+            let_go.wait(10)
+            super().tell(notice)
+
+    tell(field.home, Hangs(f"private+{web.url}", (SECRET,)), letters_to(mail))
+    for version in range(5):
+        field.send(*(report(str(version), "p", picture=n, version=f"{version}.0") for n in range(12)))
+    until = time.monotonic() + 5
+    while len(mail.letters) < 5 and time.monotonic() < until:
+        time.sleep(0.01)
+        field.settle()
+    letters = len(mail.letters)
+    let_go.set()
+    settle(field)
+
+    assert letters == 5
+    assert len({got.headers["webhook-id"] for got in web.got}) == 5
 
 
 def test_an_alarm_is_told_to_everybody_once_and_that_is_recorded(field: Field, web: Hook, mail: Post) -> None:
