@@ -6,10 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from mlife.core.sealing import is_sealed
+
 JSON = Any
 LONGEST_VALUE = 200
 """Characters of a text by which it is looked for; a longer one is kept, and found by its beginning."""
 YES, NO = "yes", "no"
+PLACE = "place"
+"""Where it happened: a field of a report, and the free field by which clients said it before there was one."""
 _SLOT = re.compile(r"\{([^{}]*)\}")
 
 
@@ -37,3 +41,15 @@ def said(value: JSON) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     return str(value)
+
+
+def place_in(free: Mapping[str, JSON] | None) -> str | None:
+    """
+    The place that free fields tell of a report without a `place` of its own: text or a number under that name.
+
+    One that is sealed stays whole; others are as they are looked for.
+    """
+    value = free.get(PLACE) if free else None
+    if isinstance(value, str):
+        return value if is_sealed(value) else value[:LONGEST_VALUE] or None
+    return said(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

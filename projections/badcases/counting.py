@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mlife.projections.badcases.fields import recount_fields
+from mlife.projections.badcases.fields import recount_fields, recount_places
 from mlife.projections.badcases.homes import sliced
 from mlife.projections.badcases.priority import weigh
 from mlife.projections.badcases.standing import restate
@@ -36,6 +36,7 @@ def recount(tx: Tx, badcase_ids: Iterable[str]) -> None:
     for some in sliced(badcase_ids):
         _counts(tx, some)
         recount_fields(tx, some)
+        recount_places(tx, some)
         _totals(tx, some)
         _index(tx, some)
         weigh(tx, b.badcase_id.in_(some))

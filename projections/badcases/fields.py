@@ -16,10 +16,12 @@ from sqlalchemy import and_, delete, func, insert, select
 
 from mlife.badcases.events import FunctionDescribed
 from mlife.badcases.intake.schema import FieldDeclared, found_by
-from mlife.badcases.views.tables import badcase_fields, function_rows, report_fields, report_rows
+from mlife.badcases.views.search import readable
+from mlife.badcases.views.tables import badcase_fields, badcase_places, function_rows, report_fields, report_rows
+from mlife.badcases.wording import PLACE, place_in
 from mlife.core.events import Recorded, to_micros
 from mlife.core.projection import Tx
-from mlife.core.sealing import TEXT as SEALED
+from mlife.core.sealing import is_sealed
 
 JSON = dict[str, Any]
 Declared = Mapping[tuple[str, str], Sequence[FieldDeclared]]
@@ -29,10 +31,9 @@ SLICE = 5_000
 
 
 def kept(free: JSON | None) -> str | None:
-    """The free fields of a report as they stand in its row; None if there are none, or if they are sealed."""
-    if not free or any(isinstance(v, str) and v.startswith(SEALED) for v in free.values()):
-        return None
-    return orjson.dumps(free, option=orjson.OPT_SORT_KEYS).decode()
+    """The free fields of a report as they stand in its row, without those that are sealed; None if there are none."""
+    readable = {name: value for name, value in (free or {}).items() if not is_sealed(value)}
+    return orjson.dumps(readable, option=orjson.OPT_SORT_KEYS).decode() if readable else None
 
 
 def declared(tx: Tx) -> Declared:
@@ -40,6 +41,11 @@ def declared(tx: Tx) -> Declared:
     c = function_rows.c
     rows = tx.execute(select(c.system, c.function, c.fields).where(c.fields != "[]"))
     return {(row.system, row.function): _fields(row.fields) for row in rows}
+
+
+def with_secret_place(known: Declared) -> set[tuple[str, str]]:
+    """Functions whose free field `place` may name a person: nothing is found by it, so it is no place either."""
+    return {at for at, fields in known.items() if any(one.name == PLACE and one.personal for one in fields)}
 
 
 def _fields(text: str) -> tuple[FieldDeclared, ...]:
@@ -112,6 +118,9 @@ def declare(run: Sequence[Recorded[FunctionDescribed]], tx: Tx) -> None:
             ],
         )
         _find_again(tx, event, _looked_for(before), _looked_for(now))
+        secret = bool(with_secret_place({("", ""): now}))
+        if secret != bool(with_secret_place({("", ""): before})):
+            _place_again(tx, event, secret=secret)
 
 
 def _looked_for(fields: Sequence[FieldDeclared]) -> dict[str, FieldDeclared]:
@@ -142,6 +151,39 @@ def _find_again(tx: Tx, event: FunctionDescribed, before: JSON, now: JSON) -> No
         if len(rows) < SLICE:
             break
         last = rows[-1].number
+
+
+def _place_again(tx: Tx, event: FunctionDescribed, *, secret: bool) -> None:
+    """The places that free fields told of reports from before: gone while nobody may be found by them, and back."""
+    mine = and_(r.system == event.system, r.function == event.function)
+    last = 0
+    while True:
+        rows = tx.execute(
+            select(r.number, r.place, r.fields)
+            .where(mine, r.fields.is_not(None), r.number > last)
+            .order_by(r.number)
+            .limit(SLICE)
+        )
+        told = [(row.number, row.place, place_in(orjson.loads(row.fields))) for row in rows]
+        meant = [(number, place) for number, before, place in told if place and before == (place if secret else None)]
+        tx.update(report_rows, [{"number": n, "place": None if secret else place} for n, place in meant])
+        if len(rows) < SLICE:
+            break
+        last = rows[-1].number
+    recount_places(tx, [row[0] for row in tx.execute(select(r.badcase_id).where(mine).distinct())])
+
+
+def recount_places(tx: Tx, badcase_ids: Sequence[str]) -> None:
+    """Count the places of badcases anew from their reports."""
+    for start in range(0, len(badcase_ids), 500):
+        some = badcase_ids[start : start + 500]
+        tx.execute(delete(badcase_places).where(badcase_places.c.badcase_id.in_(some)))
+        counted = (
+            select(r.badcase_id, r.place, func.count())
+            .where(r.badcase_id.in_(some), readable(r.place))
+            .group_by(r.badcase_id, r.place)
+        )
+        tx.execute(insert(badcase_places).from_select(["badcase_id", "place", "frequency"], counted))
 
 
 def _shape(one: FieldDeclared) -> tuple[str, str, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from mlife.projections.badcases.declared import badcases
-from mlife.projections.badcases.fields import count_fields, declared, kept
+from mlife.projections.badcases.fields import Declared, count_fields, declared, kept, with_secret_place
 from mlife.projections.badcases.history import begin
 from mlife.projections.badcases.homes import homes_of, sliced
 from mlife.projections.badcases.priority import weigh
@@ -23,6 +23,7 @@ from mlife.badcases.events import BadcaseReported, TrafficCounted
 from mlife.badcases.fingerprint import Explanation, explain
 from mlife.badcases.views.tables import (
     badcase_clients,
+    badcase_places,
     badcase_rows,
     badcase_text,
     badcase_versions,
@@ -33,10 +34,12 @@ from mlife.badcases.views.tables import (
     traffic_totals,
 )
 from mlife.badcases.views.tables.alarms import badcase_days, traffic_days
+from mlife.badcases.wording import place_in
 from mlife.core.events import EPOCH, Recorded
 from mlife.core.projection import Tx
 from mlife.core.query import version_key
 from mlife.core.sealing import TEXT as SEALED
+from mlife.core.sealing import is_sealed
 
 JSON = dict[str, Any]
 SEVERITIES = {"minor": 1, "major": 2, "critical": 3}
@@ -56,11 +59,15 @@ def take_reports(run: Sequence[Recorded[BadcaseReported]], tx: Tx) -> None:
     counted = _Counts()
     homes = homes_of(tx, {recorded.json["badcase_id"] for recorded in run})
     rules = _rules(tx, homes.values())
+    fields = declared(tx)
+    secret = with_secret_place(fields)
     rows: list[JSON] = []
     words: list[tuple[int, str]] = []
     for recorded in run:
         report = recorded.json
         row = _row(recorded.position, report)
+        if secret and (row["system"], row["function"]) in secret:
+            row["place"] = report.get("place")
         rows.append(row)
         if (home := homes.get(row["badcase_id"])) is not None:
             row |= {"badcase_id": home, "origin_id": row["badcase_id"], "placed_id": row["badcase_id"]}
@@ -70,7 +77,7 @@ def take_reports(run: Sequence[Recorded[BadcaseReported]], tx: Tx) -> None:
         if row["description"] and not row["description"].startswith(SEALED):
             words.append((recorded.position, row["description"]))
     tx.insert(report_rows, rows)
-    _find_by_fields(tx, run, rows)
+    _find_by_fields(tx, fields, run, rows)
     counted.write(tx)
     if words:
         tx.index_text(report_text, words)
@@ -87,9 +94,9 @@ def _rules(tx: Tx, badcase_ids: Iterable[str]) -> dict[str, int]:
     }
 
 
-def _find_by_fields(tx: Tx, run: Sequence[Recorded[BadcaseReported]], rows: Sequence[JSON]) -> None:
+def _find_by_fields(tx: Tx, known: Declared, run: Sequence[Recorded[BadcaseReported]], rows: Sequence[JSON]) -> None:
     """Rows of the declared fields of a run's reports."""
-    for (system, function), fields in declared(tx).items():
+    for (system, function), fields in known.items():
         mine = [
             (row["number"], row["badcase_id"], recorded.json["fields"])
             for row, recorded in zip(rows, run, strict=True)
@@ -116,6 +123,7 @@ def _row(number: int, report: JSON) -> JSON:
         "model_id": models[0] if models else "",
         "client": _pseudonym(report.get("client")),
         "device": report.get("device"),
+        "place": report.get("place") or place_in(report.get("fields")),
         "severity": report.get("severity"),
         "kind": report.get("kind") or "failure",
         "observed_at": _micros(datetime.fromisoformat(report["observed_at"])),
@@ -157,6 +165,7 @@ class _Counts:
         self.days: dict[tuple[str, int], int] = {}
         self.versions: dict[tuple[str, str, str], JSON] = {}
         self.clients: dict[tuple[str, str], int] = {}
+        self.places: dict[tuple[str, str], int] = {}
 
     def add(self, row: JSON, fingerprint: str, fingerprint_version: int) -> None:
         """Count one report."""
@@ -192,6 +201,9 @@ class _Counts:
         if row["client"] is not None:
             client = (badcase_id, row["client"])
             self.clients[client] = self.clients.get(client, 0) + 1
+        if row["place"] is not None and not is_sealed(row["place"]):
+            place = (badcase_id, row["place"])
+            self.places[place] = self.places.get(place, 0) + 1
 
     def write(self, tx: Tx) -> None:
         """Add everything to the tables."""
@@ -204,6 +216,10 @@ class _Counts:
         tx.add(
             badcase_clients,
             [{"badcase_id": b, "client": c, "frequency": n} for (b, c), n in self.clients.items()],
+        )
+        tx.add(
+            badcase_places,
+            [{"badcase_id": b, "place": p, "frequency": n} for (b, p), n in self.places.items()],
         )
         tx.add(badcase_days, [{"badcase_id": b, "day": d, "frequency": n} for (b, d), n in self.days.items()])
 

@@ -25,6 +25,7 @@ class BadcaseReported(Event):
         data: links to the original data, at least one; `sha256` where it is known, `pending` where bytes follow.
         prediction: what the model said, typed (`{"type": "class", "label": "4", "score": 0.91}`).
         truth: what is right, typed; None if unknown.
+        place: where it happened; without it the free field `place` says it, as clients sent it before.
         report_id: the client's own key, or the SHA-256 of the content; unique for its client.
         uid: SHA-256 of client and report_id, 32 hex digits: the report's name in MLife.
         badcase_id: a function of fingerprint and its version.
@@ -44,6 +45,7 @@ class BadcaseReported(Event):
     description: Annotated[str | None, Personal] = None
     client: Annotated[str | None, Personal] = None
     device: Annotated[str | None, Personal] = None
+    place: Annotated[str | None, Personal] = None
     reporter: Annotated[str | None, Personal] = None
     severity: Literal["minor", "major", "critical"] | None = None
     observed_at: datetime

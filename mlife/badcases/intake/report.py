@@ -19,6 +19,7 @@ from typing_extensions import TypedDict
 
 from mlife.badcases.intake.refusal import DEEPEST_FIELD, EXPECTED, LONGEST_TEXT, MOST_FIELDS, Unfit, unfit
 from mlife.core.annotation import EXAMPLES, STRICT, Annotation, annotation_adapter, inconsistency
+from mlife.core.sealing import NUMBER, TEXT, is_sealed
 
 JSON = Any
 OLDEST = datetime(1990, 1, 1, tzinfo=UTC)
@@ -78,6 +79,7 @@ class Report(TypedDict):
     description: NotRequired[Annotated[str, Field(max_length=LONGEST_TEXT)] | None]
     client: NotRequired[Word | None]
     device: NotRequired[Word | None]
+    place: NotRequired[Word | None]
     reporter: NotRequired[Word | None]
     severity: NotRequired[Literal["minor", "major", "critical"] | None]
     observed_at: Moment
@@ -194,6 +196,8 @@ def canonical(value: Mapping[str, JSON]) -> bytes:
         raise Unfit("", value, f"is no JSON: {e}", "text as UTF-8 and numbers of at most 64 bits") from None
     if len(text) > LARGEST:
         raise Unfit("", "", f"has {len(text):,} bytes of JSON", f"at most {LARGEST:,}; link to data instead")
+    if b'"sealed:' in text:
+        _refuse_marks("", value)
     if b"\\" in text or b"\x7f" in text or b"\xc2" in text:  # one byte each, as this is asked of every report
         _refuse_control("", value)
     return text
@@ -206,6 +210,15 @@ def _pruned(value: JSON) -> JSON:
     if isinstance(value, list):
         return [_pruned(v) for v in value]
     return value
+
+
+def _refuse_marks(path: str, value: JSON) -> None:
+    """A text that looks sealed would be opened for whoever may read it, though it was copied from somewhere."""
+    if isinstance(value, str) and is_sealed(value):
+        raise Unfit(path, value, "begins as what MLife has sealed", f"text that does not begin with {TEXT} or {NUMBER}")
+    parts = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for name, part in parts:
+        _refuse_marks(f"{path}.{name}" if path else str(name), part)
 
 
 def _refuse_control(path: str, value: JSON) -> None:

@@ -15,7 +15,8 @@ from functools import cached_property
 from typing import Any, Final
 
 from mlife.badcases.intake.refusal import Unfit
-from mlife.badcases.wording import LONGEST_VALUE, filled, said
+from mlife.badcases.wording import LONGEST_VALUE, filled, said, slots
+from mlife.core.sealing import is_sealed
 
 JSON = Any
 TYPES: Final = ("text", "number", "choice", "flag", "date")
@@ -36,7 +37,8 @@ class FieldDeclared:
         name: as it stands in `fields` of a report.
         type: one of `TYPES`.
         required: forms ask for it.
-        personal: it may name a person: shown on the report's own page, never filtered by, counted or exported.
+        personal: it may name a person: sealed as it comes in, shown on the report's own page, never filtered by,
+            counted or exported.
         choices: the only values of a choice.
     """
 
@@ -118,6 +120,11 @@ class Schema:
         """The fields by their names."""
         return {f.name: f for f in self.fields}
 
+    @cached_property
+    def personal(self) -> frozenset[str]:
+        """Names, in lower case, of the fields that are sealed: a sender who spells one otherwise means it too."""
+        return frozenset(f.name.lower() for f in self.fields if f.personal)
+
     def misfit(self, free: Mapping[str, JSON]) -> Unfit | None:
         """Why the free fields of a report do not fit: the first declared field of another type; None if they do."""
         for name, value in free.items():
@@ -136,8 +143,10 @@ class Schema:
         return sorted(name for name in free if name not in self.by_name)
 
     def describe(self, free: Mapping[str, JSON]) -> str | None:
-        """The description that the template makes of *free*; None without one, or if a field of it is missing."""
-        return None if self.template is None else filled(self.template, free)
+        """The description that the template makes of *free*; None without one, or if a field is missing or personal."""
+        if self.template is None or any(name.lower() in self.personal for name in slots(self.template)):
+            return None
+        return filled(self.template, free)
 
 
 def described(event: Any) -> Schema:
@@ -161,11 +170,11 @@ def found_by(fields: Sequence[FieldDeclared], free: Mapping[str, JSON]) -> Itera
     """
     By what a report is found: name in lower case, value as text, and its number, its moment, or None.
 
-    Personal fields and values that do not fit are left out: these came before the field was declared.
+    Personal fields are left out, and values that are sealed or do not fit: these came before it was declared so.
     """
     for f in fields:
         value = free.get(f.name)
-        if value is None or f.personal or not f.fits(value):
+        if value is None or f.personal or is_sealed(value) or not f.fits(value):
             continue
         ordered: JSON = None
         if f.type == "number":

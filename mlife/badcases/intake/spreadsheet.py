@@ -18,12 +18,13 @@ from mlife.badcases.intake.reading import LARGEST_DOCUMENT, Item
 from mlife.badcases.intake.refusal import Unfit
 from mlife.badcases.intake.schema import Schema
 from mlife.badcases.intake.typed import TYPES, annotation_of
+from mlife.badcases.wording import PLACE
 from mlife.core.errors import Invalid
 
 JSON = Any
 PLAIN: Final = (
-    *("system", "function", "version", "level", "observed_at", "description", "client", "device", "reporter"),
-    *("severity", "kind", "key", "report_id"),
+    *("system", "function", "version", "level", "observed_at", "description", "client", "device", "place"),
+    *("reporter", "severity", "kind", "key", "report_id"),
 )
 LINKED: Final = ("uri", "sha256", "media_type")
 SPECIAL: Final = ("type", "prediction", "truth", "score", "model_ids", "data")
@@ -149,9 +150,12 @@ def report_of(row: Mapping[str, str], schema: Schema) -> dict[str, JSON]:
     """
     A report from texts by column, of a table or of a form; empty texts say nothing.
 
-    Free fields are read by what is declared of them, and a missing description is made by the function's template.
+    Free fields are read by what is declared of them (so is the place, where a function declared it), and a missing
+    description is made by the function's template.
     """
     told = {name: text for name, text in row.items() if text != ""}
+    if PLACE in told and PLACE in schema.by_name:  # it is the function's own field of that name, and is read as such
+        told.setdefault(FREE + PLACE, told.pop(PLACE))
     report: dict[str, JSON] = {name: told[name] for name in PLAIN if name in told}
     kind = told.get("type", "class")
     if "prediction" in told:

@@ -9,7 +9,7 @@ the event's id follows from client and report id, and the log answers "known".
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -24,6 +24,7 @@ from mlife.badcases.intake.reading import Item, Reader, items_of, unwrapped
 from mlife.badcases.intake.refusal import Unfit
 from mlife.badcases.intake.report import canonical, check, check_traffic
 from mlife.badcases.places import rule_of
+from mlife.badcases.wording import PLACE
 from mlife.core import metrics
 from mlife.core.errors import Refusal
 from mlife.core.events import Draft, Event, Recorded, to_micros, uuid5_bytes
@@ -164,7 +165,7 @@ class Intake:
 
     # --- one item ---
 
-    def _prepare_report(self, item: Mapping[str, JSON], now: datetime, micros: int) -> _Prepared:
+    def _prepare_report(self, item: Mapping[str, JSON], now: datetime, micros: int, schemas: Schemas) -> _Prepared:
         """
         The event of a report, ready to be stored, and the hash of its content.
 
@@ -184,14 +185,17 @@ class Intake:
         added = f',{own_id}"content_sha256":"{content}","uid":"{uid}",{grouping.json}}}'
         data = text[:-1] + added.encode()
         system = report["system"]
-        if "reporter" in report or self._declared(BadcaseReported, system):
-            data = self._seal(BadcaseReported, event_id, data)
+        free = schemas.of(system, report["function"]).personal if report.get("fields") else ()
+        names = self._declared(BadcaseReported, system)
+        if free or names or "reporter" in report:
+            # a free field `place` says the same as the field, so it is sealed like that
+            data = self._seal(BadcaseReported, event_id, data, {*free, PLACE} if PLACE in names else free)
         source = self.source or f"/mlife/{system}"
         row = (event_id, stream, 1, _REPORTED, grouping.badcase_id, micros, source, None, None, self.actor,
                self.traceparent, data, _sha256(data).digest())  # fmt: skip
         return _draft(Draft, row), content
 
-    def _prepare_traffic(self, item: Mapping[str, JSON], now: datetime, micros: int) -> _Prepared:
+    def _prepare_traffic(self, item: Mapping[str, JSON], now: datetime, micros: int, _schemas: Schemas) -> _Prepared:
         """As `_prepare_report`; what must be equal is the count."""
         traffic = check_traffic(item, now)
         interval = {k: v for k, v in traffic.items() if k != "count"}
@@ -215,9 +219,9 @@ class Intake:
             names = self._sealed[cls, system] = self.sealer.fields_of(cls, system) - {"reporter"}
         return names
 
-    def _seal(self, cls: type[Event], event_id: bytes, data: bytes) -> bytes:
+    def _seal(self, cls: type[Event], event_id: bytes, data: bytes, free: Collection[str] = ()) -> bytes:
         plain = orjson.loads(data)
-        sealed = self.sealer.seal(cls, event_id, plain)
+        sealed = self.sealer.seal(cls, event_id, plain, free)
         return data if sealed is plain else orjson.dumps(sealed)
 
 
@@ -255,7 +259,7 @@ class Sending:
     def __init__(
         self,
         intake: Intake,
-        prepare: Callable[[Mapping[str, JSON], datetime, int], _Prepared],
+        prepare: Callable[[Mapping[str, JSON], datetime, int, Schemas], _Prepared],
         *,
         ids: bool,
         has_fields: bool = False,
@@ -284,7 +288,7 @@ class Sending:
         for line, item in items:
             try:
                 bare = item if type(item) is dict and "specversion" not in item else unwrapped(item)
-                draft, equal = prepare(bare, now, micros)
+                draft, equal = prepare(bare, now, micros, schemas)
                 if self._has_fields and (free := bare.get("fields")):
                     schema = schemas.of(bare["system"], bare["function"])
                     if schema.fields and (misfit := schema.misfit(free)):

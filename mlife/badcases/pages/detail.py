@@ -24,9 +24,10 @@ from mlife.badcases.views import details, lists, statistics, turns
 from mlife.badcases.views.media import copies_of, links_of_report, unreadable
 from mlife.badcases.views.rows import BadcaseView, VerdictView, VersionCount
 from mlife.badcases.views.standing import Shipped
-from mlife.badcases.wording import said
+from mlife.badcases.wording import place_in, said
 from mlife.core.errors import NotFound
 from mlife.core.events import Recorded
+from mlife.core.query import narrow
 from mlife.ui import Interval, answer, comparison, page
 from mlife.ui.charts import Comparison
 from mlife.ui.doing import Doing, Hands
@@ -45,8 +46,8 @@ def show_report(request: Request, hands: Hands, position: int) -> Response:
     recorded = the_report(hands, position)
     event = recorded.event
     with hands.read() as read:
-        place = details.report_by_position(read, position)
-        badcase = lists.badcase(read, place.badcase_id if place else event.badcase_id)
+        counted = details.report_by_position(read, position)
+        badcase = lists.badcase(read, counted.badcase_id if counted else event.badcase_id)
         way = way_of(hands, read, event.uid, position)
         links = links_of_report(read, position)
         told = hands.open(event.model_dump(mode="json"))
@@ -61,7 +62,8 @@ def show_report(request: Request, hands: Hands, position: int) -> Response:
         "copies": [{**asdict(copy), "pinned": copy.sha256 in pinned} for copy in copies],
         "position": position,
         "recorded_at": recorded.time,
-        "now_in": place and place.badcase_id,
+        "now_in": counted and counted.badcase_id,
+        "place": told["place"] or hands.open(place_in(told["fields"])),
         "way": way,
         "missing": schema.missing(told["fields"]),
         "undeclared": schema.undeclared(told["fields"]),
@@ -73,7 +75,7 @@ def show_report(request: Request, hands: Hands, position: int) -> Response:
         badcase=badcase,
         free=_free(schema, told["fields"]),
         function_id=function_id(event.system, event.function),
-        model_ids=place.model_ids if place else (),
+        model_ids=counted.model_ids if counted else (),
         why=explain(event.fingerprint, event.fingerprint_version),
         corrections=history_of(hands, f"correction/{event.uid}", say=in_words),
         picture=picture_of(hands),
@@ -118,6 +120,7 @@ def show_badcase(request: Request, hands: Hands, badcase_id: str) -> Response:
         causes = turns.causes(read, system=badcase.system, function=badcase.function)
         to_pin = len(pinnable_rows(hands.ports.store, read, badcase_id))
         weeks = statistics.weeks_of(read, badcase_id)
+        places = statistics.places_of(read, badcase_id)
         failed, failed_count = unreadable(read, badcase_id)
         life = lived(hands, read, badcase)
         position = read.position
@@ -129,6 +132,7 @@ def show_badcase(request: Request, hands: Hands, badcase_id: str) -> Response:
         "verdicts": [asdict(v) for v in verdicts],
         "versions": [{**asdict(v), "word": v.word} for v in versions],
         "pins": [asdict(p) for p in pins],
+        "places": [asdict(s) for s in places],
         "reports": [hands.open(asdict(r)) for r in reports],
         **life.told,
         "unreadable": [asdict(link) for link in failed],
@@ -153,6 +157,7 @@ def show_badcase(request: Request, hands: Hands, badcase_id: str) -> Response:
         history=life.told["timeline"],
         priority_because=life.because,
         weeks=weeks,
+        place_links=[(s, narrow(f"badcase:{badcase_id}", "place", s.value)) for s in places[:8]],
         truth_shown=badcase.truth,
         picture=picture_of(hands),
         newest=None if wants_json(request) or not reports else newest_of(request, hands, reports[0].position, links),

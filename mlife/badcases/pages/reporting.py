@@ -35,7 +35,7 @@ router = APIRouter(tags=["badcases"])
 FIELDS: Mapping[str, str] = dict.fromkeys(
     (
         *("system", "function", "version", "type", "prediction", "score", "truth", "sha256", "uri", "observed_at"),
-        *("description", "client", "device", "severity", "kind", "key", "model_id", "task_id"),
+        *("description", "client", "device", "place", "severity", "kind", "key", "model_id", "task_id"),
     ),
     "",
 )

@@ -14,7 +14,7 @@ from mlife.badcases.views import lists, models, statistics
 from mlife.badcases.views.history import Solved, TimeTo
 from mlife.badcases.views.report_statistics import ReportStatistics, analyse_reports
 from mlife.badcases.views.rows import Share
-from mlife.badcases.views.search import FREE, searchable_badcases, searchable_reports
+from mlife.badcases.views.search import searchable_badcases, searchable_reports
 from mlife.core.query import Searchable, narrow, version_key
 from mlife.ui import Bar, Cell, answer, bars, distribution, matrix, page, selection
 from mlife.ui.charts import BarChart, Matrix
@@ -26,8 +26,6 @@ router = APIRouter(tags=["badcases"])
 MOST_CLASSES = 24
 """Rows and columns of a matrix that can still be read."""
 SHARES = ("function", "version", "client", "place", "status")
-FIELD_OF = {"place": f"{FREE}place"}
-"""What a share's values are called in the query, where it is not the share's own name."""
 
 
 @page(router, "/badcases/statistics")
@@ -138,7 +136,7 @@ class Links:
         """The page with every field of *fields* held to its value; None asks for those without one."""
         q = self._q
         for name, value in fields.items():
-            q = narrow(q, FIELD_OF.get(name, name), value, searchable=self._searchable)
+            q = narrow(q, name, value, searchable=self._searchable)
         return f"{path or self._path}?q={quoted(q)}"
 
     @property

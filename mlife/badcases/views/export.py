@@ -65,6 +65,7 @@ REPORTS: Sequence[tuple[Column, ColumnElement[Any]]] = (
     (Column("model_id", "text"), r.model_id),
     (Column("client", "text", sealed=True), r.client),
     (Column("device", "text", sealed=True), r.device),
+    (Column("place", "text", sealed=True), r.place),
     (Column("severity", "text"), r.severity),
     (Column("kind", "text"), r.kind),
     (Column("observed_at", "moment"), r.observed_at),

@@ -136,6 +136,7 @@ def report_views(read: Reader, rows: Sequence[AnyRow]) -> list[ReportView]:
             model_ids=(row.model_id,) if row.model_id else models.get((row.system, row.version), ()),
             client=row.client,
             device=row.device,
+            place=row.place,
             severity=row.severity,
             kind=row.kind,
             observed_at=row.observed_at,

@@ -15,11 +15,13 @@ from mlife.badcases.views.search import counted_badcases
 from mlife.badcases.views.tables import (
     badcase_clients,
     badcase_fields,
+    badcase_places,
     badcase_rows,
     badcase_versions,
     badcase_weeks,
     cause_badcases,
 )
+from mlife.badcases.wording import PLACE
 from mlife.core.events import EPOCH
 from mlife.core.projection import Reader
 
@@ -82,10 +84,11 @@ def _seen(read: Reader, system: str, function: str, candidates: Sequence[Candida
     found = [
         _counted(read, "version", badcase_versions, badcase_versions.c.version, ids, mine, total),
         _counted(read, "client", badcase_clients, badcase_clients.c.client, ids, mine, total),
+        _counted(read, PLACE, badcase_places, badcase_places.c.place, ids, mine, total),
         _counted(read, "week", badcase_weeks, badcase_weeks.c.week, ids, mine, total),
     ]
     f = badcase_fields.c
-    names = read.all(select(f.name).where(f.badcase_id.in_(ids)).distinct().order_by(f.name))
+    names = read.all(select(f.name).where(f.badcase_id.in_(ids), f.name != PLACE).distinct().order_by(f.name))
     found += [
         _counted(read, row.name, badcase_fields, f.value, ids, mine & (f.name == row.name), total) for row in names
     ]

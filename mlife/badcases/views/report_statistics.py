@@ -11,9 +11,10 @@ from typing import Any
 from sqlalchemy import BigInteger, and_, func, select, type_coerce
 
 from mlife.badcases.views.rows import Share, Week
-from mlife.badcases.views.search import searchable_reports
+from mlife.badcases.views.search import readable, searchable_reports
 from mlife.badcases.views.statistics import STATISTIC_ROWS, monday, titles_of
-from mlife.badcases.views.tables import report_fields, report_rows
+from mlife.badcases.views.tables import report_rows
+from mlife.badcases.wording import PLACE
 from mlife.core.projection import Reader
 from mlife.core.query import compile_query, parse
 
@@ -23,7 +24,6 @@ MOST = 200_000
 PART = 10_000
 WEEKS = 26
 DAY = 86_400_000_000
-PLACE = "place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +98,16 @@ def _shares(counts: Counter[Any]) -> list[Share]:
 
 
 def _places(read: Reader, condition: Any) -> list[Share]:
-    """Reports by the declared field `place`."""
-    f = report_fields.c
+    """Reports by where they happened; sealed places are left out, as none is like another."""
     how_many = func.count().label("how_many")
     rows = read.all(
-        select(f.value, how_many)
-        .select_from(report_rows.join(report_fields, f.number == r.number))
-        .where(condition, f.name == PLACE)
-        .group_by(f.value)
-        .order_by(how_many.desc(), f.value)
+        select(r.place, how_many)
+        .where(condition, readable(r.place))
+        .group_by(r.place)
+        .order_by(how_many.desc(), r.place)
         .limit(STATISTIC_ROWS)
     )
-    return [Share(row.value, row.how_many) for row in rows]
+    return [Share(row.place, row.how_many) for row in rows]
 
 
 def _weeks(counts: Counter[int]) -> list[Week]:

@@ -85,6 +85,7 @@ class ReportView:
     model_ids: tuple[str, ...]
     client: str | None
     device: str | None
+    place: str | None
     severity: str | None
     kind: str
     observed_at: datetime

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Table, and_, case, or_, select, type_coerce
+from sqlalchemy import Boolean, ColumnElement, Table, and_, case, func, or_, select, type_coerce
 
 from mlife.badcases.standing import NEEDS_ME, OPEN, STATUSES
 from mlife.badcases.views.tables import (
     badcase_clients,
     badcase_fields,
+    badcase_places,
     badcase_rows,
     badcase_statuses,
     badcase_text,
@@ -24,6 +25,7 @@ from mlife.badcases.views.tables import (
 )
 from mlife.badcases.views.tables.history import CAME_BACK, SOLVED
 from mlife.core.query import Field, Searchable, Text
+from mlife.core.sealing import NUMBER, TEXT
 
 b, r = badcase_rows.c, report_rows.c
 SEVERITIES = ("minor", "major", "critical")
@@ -33,6 +35,11 @@ KINDS = ("failure", "rare", "long_tail")
 def flag(condition: ColumnElement[bool]) -> ColumnElement[bool]:
     """*condition* as a yes or no that can be asked for: never null."""
     return type_coerce(case((condition, True), else_=False), Boolean)
+
+
+def readable(column: Any) -> ColumnElement[bool]:
+    """Is there a text that anybody may read, and not a sealed one?"""
+    return and_(column.is_not(None), func.substr(column, 1, len(TEXT)).not_in((TEXT, NUMBER)))
 
 
 def _with(table: Table) -> Any:
@@ -127,6 +134,7 @@ searchable_badcases = Searchable(
             via=_with(badcase_versions),
         ),
         Field("client", badcase_clients.c.client, "text", "A client that it hit.", via=_with(badcase_clients)),
+        Field("place", badcase_places.c.place, "text", "A place where it happened.", via=_with(badcase_places)),
         Field(
             "model",
             badcase_verdicts.c.model_id,
@@ -188,6 +196,7 @@ searchable_reports = Searchable(
         Field("model", r.model_id, "text", "The model that the client named."),
         Field("client", r.client, "text", "Who sent it."),
         Field("device", r.device, "text", "The device that it was seen on."),
+        Field("place", r.place, "text", "Where it happened."),
         Field("truth", r.truth, "text", "What is right, for classes.", aliases=("is",)),
         Field("prediction", r.predicted, "text", "What was said, for classes.", aliases=("read",)),
         Field("score", r.score, "number", "How sure the model was, 0 to 1."),

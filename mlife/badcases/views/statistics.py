@@ -11,7 +11,15 @@ from sqlalchemy import ColumnElement, and_, func, select
 from mlife.badcases.views import fields, history
 from mlife.badcases.views.rows import Share, Week
 from mlife.badcases.views.search import FREE, counted_badcases, searchable_badcases, severity_word
-from mlife.badcases.views.tables import badcase_clients, badcase_fields, badcase_rows, badcase_versions, badcase_weeks
+from mlife.badcases.views.tables import (
+    badcase_clients,
+    badcase_fields,
+    badcase_places,
+    badcase_rows,
+    badcase_versions,
+    badcase_weeks,
+)
+from mlife.badcases.wording import PLACE
 from mlife.core.events import EPOCH
 from mlife.core.projection import Reader
 from mlife.core.query import compile_query, parse
@@ -34,13 +42,15 @@ def facets(read: Reader, q: str, *, now: datetime) -> dict[str, list[Share]]:
         "owner": _shares(read, b.owner, condition),
         "version": _versions(read, condition),
         "client": _clients(read, condition),
+        PLACE: _places(read, condition),
         **{f"{FREE}{name}": _by_field(read, name, condition) for name in _facet_fields(read)},
     }
 
 
 def _facet_fields(read: Reader) -> list[str]:
-    """Declared fields with few values, as many as fit beside a list."""
-    return [name for name, kind in fields.sought(read).items() if kind in ("choice", "flag")][:FACET_FIELDS]
+    """Declared fields with few values, as many as fit beside a list; the place is a facet of its own."""
+    few = [name for name, kind in fields.sought(read).items() if kind in ("choice", "flag") and name != PLACE]
+    return few[:FACET_FIELDS]
 
 
 def _by_field(read: Reader, name: str, condition: ColumnElement[bool]) -> list[Share]:
@@ -121,9 +131,13 @@ def analyse(read: Reader, q: str, *, now: datetime, only: Sequence[str] | None =
 
 
 def _places(read: Reader, condition: ColumnElement[bool]) -> list[Share]:
-    """By the declared field `place`."""
-    f = badcase_fields.c
-    return _joined(read, f.value, func.sum(f.frequency), f.badcase_id, and_(condition, f.name == "place"))
+    p = badcase_places.c
+    return _joined(read, p.place, func.sum(p.frequency), p.badcase_id, condition)
+
+
+def places_of(read: Reader, badcase_id: str) -> list[Share]:
+    """Where a badcase happened, most reports first."""
+    return _places(read, b.badcase_id == badcase_id)
 
 
 def _by_version(read: Reader, condition: ColumnElement[bool]) -> dict[str, Any]:

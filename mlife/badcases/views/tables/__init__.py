@@ -24,6 +24,7 @@ from mlife.badcases.views.tables.causes import cause_badcases, cause_rows, propo
 from mlife.badcases.views.tables.comments import comment_rows
 from mlife.badcases.views.tables.counts import (
     badcase_clients,
+    badcase_places,
     badcase_rows,
     badcase_text,
     badcase_versions,
@@ -59,6 +60,7 @@ __all__ = [
     "badcase_fields",
     "badcase_models",
     "badcase_pins",
+    "badcase_places",
     "badcase_rows",
     "badcase_statuses",
     "badcase_text",

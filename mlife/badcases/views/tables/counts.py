@@ -63,6 +63,7 @@ report_rows = Table(
     Column("model_id", Text, nullable=False),
     Column("client", Text),
     Column("device", Text),
+    Column("place", Text),
     Column("severity", Text),
     Column("kind", Text, nullable=False),
     Column("observed_at", Moment, nullable=False),
@@ -85,6 +86,7 @@ report_rows = Table(
     Index("report_by_version", "version_order", "number"),
     Index("report_by_model", "model_id", "number"),
     Index("report_by_device", "device", "number"),
+    Index("report_by_place", "place", "number"),
     Index("report_by_truth", "truth", "number"),
     Index("report_by_prediction", "predicted", "number"),
     Index("report_by_score", "score", "number"),
@@ -97,8 +99,9 @@ report_rows = Table(
 """
 One row a report. `model_id`: named by the client, else empty (then the version says it). `picture`: what tells its
 file from others: its SHA-256, else its link. `badcase_id`: where it counts. `origin_id`: what its fingerprint names;
-`placed_id`: where a split put it, else the same; both NULL where that is where it is counted. `client`, `device`,
-`description` are as stored, so perhaps sealed. `fields`: JSON of the free ones that have something to say.
+`placed_id`: where a split put it, else the same; both NULL where that is where it is counted. `place`: its own, else
+that of its free fields (`wording.place_in`). `client`, `device`, `place`, `description` are as stored, so perhaps
+sealed. `fields`: JSON of the free ones that have something to say.
 """
 
 badcase_weeks = Table(
@@ -134,6 +137,16 @@ badcase_clients = Table(
 )
 """A sealed client counts by the id of its key: the same person, without the name."""
 
+badcase_places = Table(
+    "badcase_places",
+    metadata,
+    Column("badcase_id", Text, primary_key=True),
+    Column("place", Text, primary_key=True),
+    Column("frequency", Integer, nullable=False),
+    Index("badcase_place_by_place", "place", "badcase_id"),
+)
+"""Reports by where they happened; sealed places are not counted, as none is like another."""
+
 traffic_rows = Table(
     "traffic_rows",
     metadata,
@@ -163,4 +176,13 @@ badcase_text = TextIndex("badcase_text")
 report_text = TextIndex("report_text")
 """Descriptions, by `number`."""
 
-TABLES = (badcase_rows, report_rows, badcase_weeks, badcase_versions, badcase_clients, traffic_rows, traffic_totals)
+TABLES = (
+    badcase_rows,
+    report_rows,
+    badcase_weeks,
+    badcase_versions,
+    badcase_clients,
+    badcase_places,
+    traffic_rows,
+    traffic_totals,
+)
