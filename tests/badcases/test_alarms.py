@@ -53,6 +53,24 @@ def test_another_version_alarms_by_itself_with_its_rate_against_the_usual_one(fi
     ]
 
 
+def test_what_had_begun_in_another_version_is_told_too_when_it_is_enough(field: Field) -> None:
+    field.send(*wave(100, 3, version="2.0", each=1))
+    field.send(*wave(0, 10))
+    field.send(*(report("t100", "p100", picture=f"more {n}", version="2.0") for n in range(40)))
+
+    assert sentences(field) == [
+        "3 new badcases of digit in version 2.0: 43 reports",
+        "10 new badcases of digit in version 1.0: 20 reports",
+    ]
+
+
+def test_a_shift_that_comes_in_a_second_version_too_is_told_once(field: Field) -> None:
+    field.send(*wave(0, 10))
+    field.send(*wave(0, 10, version="2.0", each=4))
+
+    assert len(sentences(field)) == 1
+
+
 def test_after_it_was_seen_only_a_clear_rise_alarms_again(field: Field) -> None:
     field.send(*wave(0, 20))
     (alarm,) = field.read(turns.alarms)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, select, true
+from sqlalchemy import ColumnElement, and_, exists, func, select, true
 
 from mlife.badcases.alarms import Rate, Rule, Wave, bundle_of, rate_of
 from mlife.badcases.standing import OPEN
@@ -107,14 +107,23 @@ def wave(
     missed: bool = False,
 ) -> WaveSeen | None:
     """
-    Badcases of a version that were first reported after the rule's last alarm about the function.
+    Badcases of a version that no alarm of the rule was about.
+
+    An alarm was about all that was reported before it on its version: of one shift that comes in two versions nobody
+    is told twice, and what began in another version meanwhile is not forgotten.
 
     Args:
-        missed: after its last alarm about the version: the rule was silent while others were told of.
+        missed: only alarms about the version count: the rule was silent while others were told of.
     """
     of_rule = and_(a.system == system, a.function == function, a.rule_id == rule.rule_id)
-    told = and_(of_rule, a.version == version) if missed else of_rule
-    after = max(int(read.value(select(func.max(a.number)).where(told)) or 0), rule.number)
+    on = badcase_versions.alias("reported_on").c
+    told = exists().where(
+        of_rule,
+        a.number >= b.first_number,
+        on.badcase_id == b.badcase_id,
+        on.version == a.version,
+        a.version == version if missed else true(),
+    )
     rows = read.all(
         select(b.badcase_id, v.frequency, v.first_at, v.last_at)
         .select_from(badcase_rows.join(badcase_versions, v.badcase_id == b.badcase_id))
@@ -122,7 +131,8 @@ def wave(
             b.system == system,
             b.function == function,
             v.version == version,
-            b.first_number > after,
+            b.first_number > rule.number,
+            ~told,
             b.status.not_in(SILENT),
             asked_for(rule.rule, now),
             b.first_at == v.first_at if missed else true(),
