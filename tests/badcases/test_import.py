@@ -98,10 +98,10 @@ def test_the_page_shows_what_would_be_refused_before_anything_is_taken(field: Fi
     assert "is no moment" in shown.text
     assert "Take 1 report" in shown.text
     assert field.home.ports.store.head() == head
-    sha256 = shown.text.partition('name="sha256" value="')[2].partition('"')[0]
-    done = client.post(
-        "/badcases/import", files={"sha256": (None, sha256), "take": (None, "1")}, follow_redirects=False
-    )
+    kept = shown.text.partition('name="kept" value="')[2].partition('"')[0]
+    with field.home.ports.blobs.open(kept[:64]) as stored:  # who has the store has no table of clients
+        assert b"tunnel" not in stored.read()
+    done = client.post("/badcases/import", files={"kept": (None, kept), "take": (None, "1")}, follow_redirects=False)
     assert done.status_code == 303
     field.settle()
     assert field.read(lists.badcases, "", now=NOW).total == 1

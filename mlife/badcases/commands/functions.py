@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from mlife.badcases.events import FunctionDescribed
 from mlife.badcases.functions import Function, function_id
+from mlife.badcases.places import Ruling
 from mlife.badcases.wording import slots
 from mlife.core.command import Given
-from mlife.core.errors import Invalid, NotFound, Refusal
+from mlife.core.errors import Invalid, NotFound, Refusal, Refused
 from mlife.core.events import Event
 
 System = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\s/?#%]+$")]
@@ -46,6 +48,7 @@ def describe_function(
     template = (template or "").strip() or None
     _refuse_unclear(fields, template)
     known = given(Function, function_id(system, function))
+    _refuse_told(given, system, function, {f.name for f in fields if f.personal})
     declared = tuple(f.model_dump(exclude_defaults=True) | {"type": f.type} for f in fields)
     if known.exists and (known.latest.fields, known.latest.template) == (declared, template):
         return []
@@ -65,6 +68,7 @@ def restore_function(
         )
     if (known.latest.fields, known.latest.template) == (earlier.fields, earlier.template):
         return []
+    _refuse_told(given, system, function, {f["name"] for f in earlier.fields if f.get("personal")})
     return [_next(known, system, function, earlier.fields, earlier.template, restores=revision, by=given.actor)]
 
 
@@ -80,6 +84,17 @@ def _next(
         template=template,
         **more,
     )
+
+
+def _refuse_told(given: Given, system: str, function: str, personal: Set[str]) -> None:
+    """What badcases are told apart by stands in their names, for everybody to read."""
+    compared = given(Ruling, function_id(system, function)).rule.names
+    told = sorted(personal.intersection(compared))
+    if told:
+        raise Refused(
+            f"the rule of {function} compares {told[0]}, so its values stand in the names of badcases",
+            remedy="let the rule compare what names nobody, then declare the field personal",
+        )
 
 
 def _refuse_unclear(fields: list[Declaration], template: str | None) -> None:
@@ -99,6 +114,9 @@ def _refuse_unclear(fields: list[Declaration], template: str | None) -> None:
             refusals.append(
                 Refusal(1, "template", template, f"names {unknown[0]!r}, which is not declared", "declared fields")
             )
+        elif told := [f.name for f in fields if f.personal and f.name in slotted]:
+            problem = f"puts {told[0]} into descriptions, and it may name a person"
+            refusals.append(Refusal(1, "template", template, problem, "fields that are not personal"))
         elif not slotted:
             refusals.append(Refusal(1, "template", template, "names no field", "such as {place}: {what} in the way"))
     if refusals:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
@@ -17,6 +19,7 @@ from mlife.badcases.intake.spreadsheet import COLUMNS, Spreadsheet, report_table
 from mlife.badcases.intake.taking import Answer, ItemReader
 from mlife.badcases.pages.receiving import intake_of
 from mlife.core.errors import Invalid
+from mlife.core.sealing import Veiled
 from mlife.ui import answer, page, see
 from mlife.ui.doing import Doing, Hands
 
@@ -25,6 +28,7 @@ LARGEST = 200_000_000
 """Bytes of a file that a page takes; the API and the command line take any."""
 PIECE = 1 << 18
 SHOWN = 100
+_KEPT = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,12 @@ class Looked:
     A file that was looked at.
 
     Args:
-        sha256: where its bytes are until they are taken.
+        kept: where its bytes are until they are taken, and the key to them, which stands nowhere else.
         columns, constants: how it is read, as they were typed.
         answer: what would become of it.
     """
 
-    sha256: str
+    kept: str
     name: str
     columns: str
     constants: str
@@ -59,27 +63,30 @@ async def look_at_file(request: Request, hands: Hands) -> Response:
 
 
 def _handle(request: Request, hands: Doing, form: FormData) -> Response:
-    file, sha256 = form.get("file"), str(form.get("sha256") or "")
+    file, kept = form.get("file"), str(form.get("kept") or "")
     columns, constants = str(form.get("columns") or ""), str(form.get("constants") or "")
     name = str(form.get("name") or "")
     if isinstance(file, UploadFile) and file.filename:
         name = file.filename
-        sha256 = hands.ports.blobs.put(file.file, limit=LARGEST).sha256
-    if not sha256 or not hands.ports.blobs.has(sha256):
+        key = secrets.token_bytes(32)
+        stored = hands.ports.blobs.put(cast("BinaryIO", Veiled(file.file, key)), limit=LARGEST)
+        kept = f"{stored.sha256}.{key.hex()}"
+    if not _KEPT.fullmatch(kept) or not hands.ports.blobs.has(kept[:64]):
         raise Invalid("no file came", remedy="choose a CSV, JSON or NDJSON file of reports")
     take = bool(form.get("take"))
-    told = _read(request, hands, sha256, columns, constants, preview=not take)
+    told = _read(request, hands, kept, columns, constants, preview=not take)
     if take:
         refused = len(told.refused) + told.refused_more
         words = f"{told.accepted} reports are new, {told.known} were known, {refused} are refused"
         return see(f"/badcases?min_position={told.position}" if told.position else "/badcases", words)
-    looked = Looked(sha256, name, columns, constants, told)
+    looked = Looked(kept, name, columns, constants, told)
     return answer(request, "badcases/import.html", {"columns": COLUMNS}, looked=looked, shown=SHOWN)
 
 
-def _read(request: Request, hands: Doing, sha256: str, columns: str, constants: str, *, preview: bool) -> Answer:
+def _read(request: Request, hands: Doing, kept: str, columns: str, constants: str, *, preview: bool) -> Answer:
     intake = intake_of(request)
-    with hands.ports.blobs.open(sha256) as file:
+    with hands.ports.blobs.open(kept[:64]) as stored:
+        file = Veiled(stored, bytes.fromhex(kept[65:]))
         some = file.read(PIECE)
         reader: ItemReader | None = None
         if some.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in (b"{", b"["):
