@@ -63,6 +63,27 @@ def to_split(
     }
 
 
+def must_be_of(read: Reader, badcase_ids: Iterable[str], system: str, function: str) -> None:
+    """
+    See that a cause or an iteration of a function is about badcases that there are, and of that function.
+
+    Raises:
+        NotFound: there is no such badcase. Refused: some are of another function.
+    """
+    ids = list(dict.fromkeys(badcase_ids))
+    known = {k.badcase_id: (k.system, k.function) for k in grouping.named(read, ids)}
+    for badcase_id in ids:
+        if badcase_id not in known:
+            raise no_such("badcase", badcase_id)
+    others = [badcase_id for badcase_id in ids if known[badcase_id] != (system, function)]
+    if others:
+        raise Refused(
+            f"{len(others)} of {len(ids)} badcases are not of {system}/{function}: "
+            f"{others[0]} is of {'/'.join(known[others[0]])}",
+            remedy=f'choose badcases of one function, by function:"{function}" for example',
+        )
+
+
 def to_correct(recorded: Recorded[BadcaseReported], opened: Callable[[Any], Any]) -> dict[str, Any]:
     """The input of `correct_report` that the report itself gives, beside truth and reason. *opened*: unseals."""
     event = recorded.event

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlife.cli.terminal import json_option, print_json, show, told_done, with_home
-from mlife.core.errors import Refused
+from mlife.core.errors import Refused, no_such, there_is
 
 if TYPE_CHECKING:
     from mlife.runtime import Home
@@ -74,14 +74,18 @@ def chosen(home: Home, query: str, badcases: tuple[str, ...]) -> tuple[str, str,
     System, function and ids of the badcases that a query or a list of ids names.
 
     Raises:
-        Refused: there is none, or they are of several functions.
+        NotFound: one that is named is not there. Refused: there is none, or they are of several functions.
     """
     from mlife.badcases.views import lists
 
     home.see(home.ports.store.head())
     with home.ports.views.read() as read:
-        ids = list(badcases) or lists.matching_ids(read, query, now=home.do.clock.now(), limit=20_000)
+        ids = list(badcases) or lists.ids_to_freeze(read, query, now=home.do.clock.now())
         found = lists.badcases_by_id(read, ids)
+    known = {b.badcase_id for b in found}
+    for badcase_id in badcases:
+        if badcase_id not in known:
+            raise no_such("badcase", badcase_id)
     about = sorted({(b.system, b.function) for b in found})
     if not about:
         raise Refused("no badcase is chosen", remedy="name them with --query or --badcase")
@@ -105,8 +109,13 @@ def extend(home: Home, cause_id: str, query: str, badcases: tuple[str, ...], as_
     mlife cause extend cau-4188d52386b4 --query 'truth:9 status:new'
     """
     from mlife.badcases import commands
+    from mlife.badcases.regrouping import must_be_of
+    from mlife.badcases.views import causes
 
     _, _, ids = chosen(home, query, badcases)
+    with home.ports.views.read() as read:
+        cause = there_is(causes.cause(read, cause_id), "cause", cause_id)
+        must_be_of(read, ids, cause.system, cause.function)
     done = home.do(commands.extend_cause, cause_id=cause_id, badcase_ids=ids)
     added = len(getattr(done.events[0], "badcase_ids", ())) if done.events else 0
     told_done(home, done, f"{added} badcases were added to {cause_id}", as_json=as_json, cause_id=cause_id, added=added)

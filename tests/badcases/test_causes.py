@@ -283,3 +283,34 @@ def test_everything_about_causes_can_be_done_through_the_door(
     assert found["cause"]["title"] == "c"
     assert client.post(f"{url}/{a}/dance", json={}).status_code == 404
     assert client.post(f"{url}/cau-none/reopen", json={}).status_code == 404
+
+
+@pytest.mark.parametrize(("chosen", "status"), [("bc-none", 404), ("elsewhere", 409)])
+def test_a_cause_and_an_iteration_are_about_badcases_that_there_are_and_of_their_function(
+    three: tuple[Field, list[str]], client: TestClient, chosen: str, status: int
+) -> None:
+    field, (one, *_) = three
+    if chosen == "elsewhere":
+        field.send(report("1", "2", function="faces"))
+        (found,) = field.read(lists.badcases, "function:faces", now=NOW).items
+        chosen = found.badcase_id
+    said = {"system": "digits", "function": "digit", "title": "a", "badcase_ids": [one, chosen]}
+    cause_id = client.post("/api/v1/causes", json={**said, "badcase_ids": [one]}).json()["cause_id"]
+
+    for url, body in (
+        ("/api/v1/causes", said),
+        ("/api/v1/iterations", said),
+        (f"/api/v1/causes/{cause_id}/extend", {"badcase_ids": [chosen]}),
+    ):
+        refused = client.post(url, json=body)
+        assert (refused.status_code, chosen in refused.json()["detail"]) == (status, True)
+        assert refused.json()["remedy"]
+
+
+def test_a_query_that_finds_more_than_a_list_can_hold_is_not_cut_but_refused(
+    three: tuple[Field, list[str]], client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists, "MOST_FROZEN", 1)
+    said = {"system": "digits", "function": "digit", "title": "turn", "q": "truth:7,9"}
+
+    assert client.post("/api/v1/iterations", json=said).json()["detail"] == "more than 1 badcases match"

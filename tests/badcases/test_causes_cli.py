@@ -55,6 +55,9 @@ def test_a_cause_is_made_changed_and_taken_back_in_the_terminal(folder: Path) ->
     wanted = ("--collect", "thin strokes", "--wanted", "9=40", "--wanted", "4=40")
     assert told(folder, cause, "remedy", a, "collect", *wanted)["changed"] is True
     assert told(folder, cause, "remedy", a, "collect", *wanted)["changed"] is False
+    for verb, at in (("name", "x"), ("extend", a)):
+        refused = CliRunner().invoke(cause, [verb, at, "--badcase", "bc-none", "--home", str(folder)])
+        assert "there is no badcase bc-none" in str(refused.exception)
     run(folder, cause, "merge", a, b)
     assert "merged is taken back" in run(folder, cause, "undo", a)
     run(folder, cause, "delete", a, "--reason", "none")

@@ -13,6 +13,7 @@ from mlife.badcases import commands
 from mlife.badcases.events import CauseNamed
 from mlife.badcases.pages.shown import chosen_badcases, done, in_words, picture_of, undo_of
 from mlife.badcases.proposing import proposal_id_of
+from mlife.badcases.regrouping import must_be_of
 from mlife.badcases.states import Cause
 from mlife.badcases.views import causes, lists, proposals, turns
 from mlife.core.command import check_input, folded
@@ -110,6 +111,8 @@ def _about(alarm: Any, cause_id: str, badcases: list[Any]) -> bool:
 def name_cause(request: Request, hands: Hands, said: Said) -> Response:
     """Name a cause: system, function, title, explanation, and badcase_ids or a query `q`; perhaps a proposal_id."""
     given = check_input(commands.name_cause, chosen_badcases(hands, said)[0])
+    with hands.read() as read:
+        must_be_of(read, given["badcase_ids"], given["system"], given["function"])
     made = hands.do(commands.name_cause, **given)
     cause_id = made.first(CauseNamed).cause_id
     return done(request, made, f"/causes/{cause_id}", f"{given['title']} is named", cause_id=cause_id)
@@ -134,7 +137,12 @@ def act_on_cause(
         given["wanted"] = counted(given["wanted"])
     if action == "undo" and version is not None:
         given = {"version": version, **given}
-    made = hands.edit(f"cause/{cause_id}", command, **check_input(command, {**given, "cause_id": cause_id}))
+    given = check_input(command, {**given, "cause_id": cause_id})
+    if action == "extend":
+        cause = folded(Cause, cause_id, hands.ports.store.read_stream(f"cause/{cause_id}"))
+        with hands.read() as read:
+            must_be_of(read, given["badcase_ids"] if cause.exists else (), cause.system, cause.function)
+    made = hands.edit(f"cause/{cause_id}", command, **given)
     undo = "" if action == "undo" else f"/causes/{cause_id}/undo"
     said_then = words if made.events else "nothing was left to do"
     return done(request, made, f"/causes/{cause_id}", said_then, undo=undo, cause_id=cause_id)

@@ -105,8 +105,4 @@ def chosen_badcases(hands: Doing, said: Mapping[str, Any]) -> tuple[dict[str, An
             return {**given, "badcase_ids": badcases_of_view(read, str(view_id), now=hands.now)}, q
         if q is None:
             return {**given, "badcase_ids": []}, ""
-        return {**given, "badcase_ids": lists.matching_ids(read, str(q), now=hands.now, limit=MOST_CHOSEN)}, str(q)
-
-
-MOST_CHOSEN = 20_000
-"""Badcases that one cause or iteration is about."""
+        return {**given, "badcase_ids": lists.ids_to_freeze(read, str(q), now=hands.now)}, str(q)

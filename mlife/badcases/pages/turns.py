@@ -11,6 +11,7 @@ from mlife.badcases import commands
 from mlife.badcases.events import IterationOpened
 from mlife.badcases.pages.box import steps_of
 from mlife.badcases.pages.shown import chosen_badcases, done, picture_of
+from mlife.badcases.regrouping import must_be_of
 from mlife.badcases.views import lists, turns
 from mlife.core.command import check_input
 from mlife.core.errors import there_is
@@ -82,6 +83,8 @@ def open_iteration(request: Request, hands: Hands, said: Said) -> Response:
     with hands.read() as read:
         frozen = {"query": query, "frozen_at": read.position} if query else {}
     given = check_input(commands.open_iteration, {**chosen, **frozen})
+    with hands.read() as read:
+        must_be_of(read, given["badcase_ids"], given["system"], given["function"])
     made = hands.do(commands.open_iteration, **given)
     iteration_id = made.first(IterationOpened).iteration_id
     words = f"{given['title']} is open"

@@ -28,6 +28,7 @@ from mlife.badcases.views.tables import (
     report_rows,
     traffic_totals,
 )
+from mlife.core.errors import Refused
 from mlife.core.events import EPOCH
 from mlife.core.projection import Reader
 from mlife.core.query import Listing, compile_query, page, parse
@@ -90,6 +91,23 @@ def badcases_by_id(read: Reader, badcase_ids: Iterable[str]) -> list[BadcaseView
     for start in range(0, len(ids), 500):
         found += with_details(read, read.all(_badcase_columns().where(b.badcase_id.in_(ids[start : start + 500]))))
     return sorted(found, key=lambda v: (-v.priority, v.badcase_id))
+
+
+MOST_FROZEN = 20_000
+"""Badcases that one cause or iteration is about."""
+
+
+def ids_to_freeze(read: Reader, q: str, *, now: datetime) -> list[str]:
+    """
+    The ids of all badcases that match, for a list that stays as it is.
+
+    Raises:
+        Refused: there are more than such a list can hold; a part of them would be another target than was asked for.
+    """
+    ids = matching_ids(read, q, now=now, limit=MOST_FROZEN + 1)
+    if len(ids) > MOST_FROZEN:
+        raise Refused(f"more than {MOST_FROZEN:,} badcases match", remedy="narrow the query")
+    return ids
 
 
 def matching_ids(read: Reader, q: str, *, now: datetime, limit: int = 100_000) -> list[str]:
