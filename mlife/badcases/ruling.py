@@ -30,30 +30,33 @@ class Effect:
 
     Args:
         reports: how many were looked at. same: how many stay where they are.
-        moved: (badcase that fingerprints name now, fingerprint under the rule) → positions of reports.
+        moved: (badcase that fingerprints name, badcase where rules put them now, fingerprint under the rule) →
+            positions of reports.
     """
 
     reports: int = 0
     same: int = 0
-    moved: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    moved: dict[tuple[str, str, str], list[int]] = field(default_factory=dict)
 
     def splits(self) -> dict[str, dict[str, int]]:
         """Badcase → the fingerprints that its reports would have → how many."""
         found: dict[str, dict[str, int]] = {}
-        for (origin, text), numbers in self.moved.items():
-            found.setdefault(origin, {})[text] = len(numbers)
+        for (_, now, text), numbers in self.moved.items():
+            into = found.setdefault(now, {})
+            into[text] = into.get(text, 0) + len(numbers)
         return found
 
     def merges(self) -> dict[str, dict[str, int]]:
         """Fingerprint under the rule → the badcases that would become one under it → how many reports of each."""
         found: dict[str, dict[str, int]] = {}
-        for (origin, text), numbers in self.moved.items():
-            found.setdefault(text, {})[origin] = len(numbers)
-        return {text: origins for text, origins in found.items() if len(origins) > 1}
+        for (_, now, text), numbers in self.moved.items():
+            of = found.setdefault(text, {})
+            of[now] = of.get(now, 0) + len(numbers)
+        return {text: of for text, of in found.items() if len(of) > 1}
 
     def as_moved(self) -> Iterator[Moved]:
         """As it is applied."""
-        for (origin, text), numbers in sorted(self.moved.items()):
+        for (origin, _, text), numbers in sorted(self.moved.items()):
             for start in range(0, len(numbers), MOST_MOVED):
                 yield Moved(
                     from_badcase_id=origin,
@@ -70,8 +73,8 @@ class Effect:
             "same": self.same,
             "moved": self.reports - self.same,
             "splits": [
-                {"badcase_id": origin, "into": [_named(text, n) for text, n in sorted(into.items())]}
-                for origin, into in sorted(self.splits().items())
+                {"badcase_id": now, "into": [_named(text, n) for text, n in sorted(into.items())]}
+                for now, into in sorted(self.splits().items())
             ],
             "merges": [
                 {
@@ -112,10 +115,10 @@ def effect_of(
         truth = event.truth if placed.origin_id == event.badcase_id else _corrected(store, event)
         named = {"system": system, "function": function, "key": event.key, "prediction": event.prediction}
         text = fingerprint({**named, "truth": truth, "fields": opened(event.fields)}, rule)
-        if badcase_id(text, version_of(text)) == placed.origin_id:
+        if badcase_id(text, version_of(text)) == placed.ruled_id:
             effect.same += 1
         else:
-            effect.moved.setdefault((placed.origin_id, text), []).append(placed.number)
+            effect.moved.setdefault((placed.origin_id, placed.ruled_id, text), []).append(placed.number)
     return effect
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -149,7 +149,7 @@ def why(home: Home, badcase_id: str, as_json: bool) -> None:
 @click.option("--field", "fields", multiple=True, help="Compare this declared field too; repeat it.")
 @click.option("--description", is_flag=True, help="Compare the description that the function's template makes.")
 @click.option("--choose", is_flag=True, help="Make it the rule for new reports. Without it, see what it would do.")
-@click.option("--apply", "applies", is_flag=True, help="Count old reports by the rule as it is.")
+@click.option("--apply", "applies", is_flag=True, help="Count old reports by the rule that was chosen.")
 @click.option("--undo", metavar="APPLICATION_ID", help="Count old reports as before an application.")
 @json_option
 @with_home
@@ -167,12 +167,20 @@ def rule(
     """
     See by what reports of a function are told apart, and what another rule would do; choose it, apply it, undo that.
 
+    What went wrong is always compared; --choose without a field compares nothing more.
+
     \b
-    mlife badcase rule dms emotion --field place
+    mlife badcase rule dms emotion --field place             what it would do
+    mlife badcase rule dms emotion --field place --choose    for new reports
+    mlife badcase rule dms emotion --apply                   for old ones, too
     """
     from mlife.badcases import commands
+    from mlife.badcases.commands.ruling import checked_rule
+    from mlife.badcases.intake.declared import schema_of
     from mlife.badcases.places import rule_of
 
+    if sum((choose, applies, bool(undo))) > 1 or ((applies or undo) and (fields or description)):
+        raise click.UsageError("one step at a time: --field … to look, --field … --choose, then --apply; or --undo")
     at = {"system": system, "function": function}
     if undo:
         done = home.do(commands.unapply_grouping, **at, application_id=undo)
@@ -180,7 +188,8 @@ def rule(
         return
     if choose:
         done = home.do(commands.rule_grouping, **at, fields=list(fields), description=description)
-        told_done(home, done, "new reports are told apart by it; old ones stay", as_json=as_json, fields=list(fields))
+        words = "new reports are told apart by it; old ones stay until --apply"
+        told_done(home, done, words, as_json=as_json, fields=list(fields))
         return
     now = rule_of(home.ports.store, system, function)
     if applies:
@@ -189,31 +198,33 @@ def rule(
         ids = sorted({getattr(e, "application_id", "") for e in done.events})
         told_done(home, done, f"{', '.join(ids)}: old reports are counted by the rule", as_json=as_json, applied=ids)
         return
-    compared = _wished(home, system, function, fields, description=description) if fields or description else now
-    told = _effect(home, system, function, compared).told()
+    schema = schema_of(home.ports.store, system, function)
+    looked = checked_rule(schema, fields, description=description) if fields or description else now
+    told = _effect(home, system, function, looked).told()
     if as_json:
         print_json({"revision": now.revision, "fields": now.fields, "template": now.template, "effect": told})
         return
-    click.echo(f"revision {now.revision} compares {', '.join(now.names) or 'what went wrong alone'}")
-    click.echo(f"{told['moved']} of {told['reports']} reports would be counted elsewhere")
+    _tell_effect(now, looked, told)
+
+
+def _tell_effect(now: Rule, looked: Rule, told: dict[str, Any]) -> None:
+    """What a rule that was *looked* at would do, beside the one that holds now."""
+    click.echo(f"the rule, revision {now.revision}, compares {', '.join(now.names) or 'what went wrong alone'}")
+    by = "it" if looked is now else f"one that compares {', '.join(looked.names)}"
+    click.echo(f"by {by}, {told['moved']} of {told['reports']} reports would be counted elsewhere")
     for one in told["splits"]:
         into = "; ".join(f"{n['title']} ({n['reports']})" for n in one["into"])
         click.echo(f"  {one['badcase_id']}: {into}")
 
 
-def _wished(home: Home, system: str, function: str, fields: tuple[str, ...], *, description: bool) -> Rule:
-    from mlife.badcases.fingerprint import Rule
-    from mlife.badcases.intake.declared import schema_of
-
-    template = schema_of(home.ports.store, system, function).template
-    return Rule(0, template if description else None, tuple(sorted(set(fields))))
-
-
 def _effect(home: Home, system: str, function: str, compared: Rule) -> Effect:
     from mlife.badcases.ruling import effect_of
+    from mlife.badcases.views import ruling
+    from mlife.core.errors import there_is
 
     home.see(home.ports.store.head())
     with home.ports.views.read() as read:
+        there_is(next(iter(ruling.rules(read, system, function)), None), "function", function)
         return effect_of(home.ports.store, read, home.sealer.open, system, function, compared)
 
 

@@ -73,6 +73,15 @@ def test_a_rule_is_looked_at_chosen_applied_and_undone(folder: Path) -> None:
     said(folder, "rule", "digits", "digit", "--field", "place", "--choose")
     (application_id,) = said(folder, "rule", "digits", "digit", "--apply")["applied"]
     assert "9 read as 4, tunnel" in ids(folder)
+    assert said(folder, "rule", "digits", "digit", "--apply")["applied"] == []
 
     said(folder, "rule", "digits", "digit", "--undo", application_id)
     assert "9 read as 4, tunnel" not in ids(folder)
+
+
+def test_steps_of_a_rule_that_exclude_each_other_and_functions_that_are_not_there_are_refused(folder: Path) -> None:
+    at = ["badcase", "rule", "digits", "--home", str(folder / "home")]
+    assert CliRunner().invoke(root, [*at, "digit", "--field", "place", "--apply"]).exit_code == 2
+    unknown = CliRunner().invoke(root, [*at, "nobody"])
+    assert unknown.exit_code == 1
+    assert "there is no function nobody" in str(unknown.exception)

@@ -89,6 +89,22 @@ def test_applying_counts_old_reports_by_the_rule_and_taking_it_back_is_the_start
     assert verify(placed.home.ports, projections["badcases"]) == []
 
 
+def test_looking_again_after_applying_finds_nothing_left_and_another_rule_starts_from_there(placed: Field) -> None:
+    placed.do(commands.rule_grouping, **ABOUT, fields=["place"])
+    applied(placed)
+    assert effect(placed).told()["moved"] == 0
+
+    back = effect(placed, Rule()).told()
+    assert back["moved"] == 3
+    assert {s["badcase_id"] for s in back["splits"]} >= {badcase_id(TUNNEL, 2)}
+    placed.do(commands.rule_grouping, **ABOUT, fields=[])
+    moved = [m.model_dump() for m in effect(placed).as_moved()]
+    placed.do(commands.apply_grouping, **ABOUT, revision=2, moved=moved)
+    assert counts(placed)["9 read as 4"] == 4
+    assert effect(placed).told()["moved"] == 0
+    assert verify(placed.home.ports, projections["badcases"]) == []
+
+
 def test_a_rule_of_nothing_looks_back_what_would_merge(placed: Field) -> None:
     placed.do(commands.rule_grouping, **ABOUT, fields=["place"])
     placed.send(*(report("9", picture=n, fields={"place": p}) for n, p in enumerate(("tunnel", "night"), 5)))
@@ -130,10 +146,15 @@ def test_a_correction_is_fingerprinted_by_the_rule(placed: Field) -> None:
     ("wish", "why"),
     [({"fields": ["colour"]}, "no field colour"), ({"fields": ["driver"]}, "may name a person")],
 )
-def test_only_declared_fields_that_name_nobody_are_compared(placed: Field, wish: dict[str, Any], why: str) -> None:
+def test_only_declared_fields_that_name_nobody_are_compared(
+    placed: Field, client: TestClient, wish: dict[str, Any], why: str
+) -> None:
     with pytest.raises(Refused, match=why) as refused:
         placed.do(commands.rule_grouping, **ABOUT, **wish)
     assert refused.value.remedy
+    looked = client.get("/api/v1/grouping/digits/digit", params={"look": "this", "field": wish["fields"]})
+    assert looked.status_code == 409
+    assert why in looked.json()["detail"]
 
 
 def test_a_rule_that_was_changed_since_the_look_is_not_applied(placed: Field) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from mlife.badcases.events import GroupingApplied, GroupingRuled, GroupingUnapplied
+from mlife.badcases.fingerprint import Rule
 from mlife.badcases.functions import Function, function_id
-from mlife.badcases.intake.schema import FieldDeclared
+from mlife.badcases.intake.schema import Schema, described
 from mlife.badcases.places import Ruling
-from mlife.badcases.wording import slots
 from mlife.core.command import Given
 from mlife.core.errors import Refused
 from mlife.core.events import Event
@@ -33,6 +34,31 @@ class Moved(BaseModel):
     reports: list[int]
 
 
+def checked_rule(schema: Schema, fields: Sequence[str], *, description: bool) -> Rule:
+    """
+    The rule that compares *fields* and the description, for looking at it or for choosing it.
+
+    Raises:
+        Refused: the function has no such template or field, or a field may name a person.
+    """
+    named = f"{schema.function} of {schema.system}"
+    if description and schema.template is None:
+        raise Refused(
+            f"{named} has no template of descriptions",
+            remedy="make one where its fields are declared: what people write freely is never the same twice",
+        )
+    rule = Rule(0, schema.template if description else None, tuple(sorted(set(fields))))
+    comparable = [f.name for f in schema.fields if not f.personal]
+    for name in rule.names:
+        if name not in schema.by_name:
+            could = f"declare it (`mlife function describe`), or compare one of {', '.join(comparable)}"
+            remedy = could if comparable else "declare it (`mlife function describe`), then compare it"
+            raise Refused(f"{named} has no field {name}", remedy=remedy)
+        if schema.by_name[name].personal:
+            raise Refused(f"the field {name} may name a person", remedy="compare what names nobody")
+    return rule
+
+
 def rule_grouping(
     given: Given,
     *,
@@ -49,26 +75,13 @@ def rule_grouping(
         description: compare the description that the function's template makes. fields: declared fields to compare.
 
     Raises:
-        Refused: the function has no such template or field, or a field may name a person.
+        Refused: as `checked_rule`.
     """
-    described = given(Function, function_id(system, function))
-    latest = described.latest if described.exists else None
-    declared = {f.name: f for f in map(FieldDeclared.of, latest.fields)} if latest else {}
-    template = latest.template if latest else None
-    if description and template is None:
-        raise Refused(
-            f"{function} of {system} has no template of descriptions",
-            remedy="make one where its fields are declared: what people write freely is never the same twice",
-        )
-    compared = tuple(sorted(set(fields)))
-    for name in (*compared, *(slots(template) if description and template else ())):
-        if name not in declared:
-            raise Refused(f"{function} of {system} has no field {name}", remedy="declare it, then compare it")
-        if declared[name].personal:
-            raise Refused(f"the field {name} may name a person", remedy="compare what names nobody")
+    state = given(Function, function_id(system, function))
+    schema = described(state.latest) if state.exists else Schema(system, function)
+    wished = checked_rule(schema, fields, description=description)
     ruling = given(Ruling, function_id(system, function))
-    chosen = template if description else None
-    if (ruling.rule.template, ruling.rule.fields) == (chosen, compared):
+    if (ruling.rule.template, ruling.rule.fields) == (wished.template, wished.fields):
         return []
     return [
         GroupingRuled(
@@ -76,8 +89,8 @@ def rule_grouping(
             system=system,
             function=function,
             revision=ruling.rule.revision + 1,
-            template=chosen,
-            fields=compared,
+            template=wished.template,
+            fields=wished.fields,
             reason=reason,
             by=given.actor,
         )

@@ -10,8 +10,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from mlife.badcases import commands
+from mlife.badcases.commands.ruling import checked_rule
 from mlife.badcases.events import GroupingApplied
 from mlife.badcases.fingerprint import Rule
+from mlife.badcases.intake.declared import schema_of
 from mlife.badcases.pages.shown import done
 from mlife.badcases.places import rule_of
 from mlife.badcases.ruling import effect_of
@@ -51,7 +53,8 @@ def show_rule(
         applied = ruling.applications(read, system, function)
         compared = Rule(rule.revision, rule.template, tuple(rule.fields))
         if look == "this":
-            compared = Rule(0, rule.own_template if description else None, fields)
+            schema = schema_of(hands.ports.store, system, function)
+            compared = checked_rule(schema, fields, description=bool(description))
         effect = None
         if look:
             effect = effect_of(hands.ports.store, read, hands.open, system, function, compared).told()

@@ -9,7 +9,7 @@ from datetime import datetime
 import orjson
 from sqlalchemy import and_, func, select
 
-from mlife.badcases.views.tables import badcase_rows, function_rows, move_rows, report_rows, ruling_rows
+from mlife.badcases.views.tables import badcase_rows, function_rows, move_rows, report_moves, report_rows, ruling_rows
 from mlife.core.projection import Reader
 
 b, f, g, mv, r = badcase_rows.c, function_rows.c, ruling_rows.c, move_rows.c, report_rows.c
@@ -57,10 +57,17 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A report and what its fingerprint names."""
+    """
+    A report.
+
+    Args:
+        origin_id: what its fingerprint names. ruled_id: where the last rule that was applied to it puts it; without
+            one, the same.
+    """
 
     number: int
     origin_id: str
+    ruled_id: str
 
 
 def rules(read: Reader, system: str | None = None, function: str | None = None) -> list[RuleView]:
@@ -135,8 +142,20 @@ def placed_reports(read: Reader, system: str, function: str) -> Iterator[Placed]
             .order_by(r.number)
             .limit(SLICE)
         )
+        ruled = _ruled(read, rows[0].number, rows[-1].number) if rows else {}
         for row in rows:
-            yield Placed(row.number, row.origin_id)
+            yield Placed(row.number, row.origin_id, ruled.get((row.number, row.origin_id), row.origin_id))
         if len(rows) < SLICE:
             return
         last = rows[-1].number
+
+
+def _ruled(read: Reader, first: int, last: int) -> dict[tuple[int, str], str]:
+    """(Report, what its fingerprint names) → where the last application that holds puts it."""
+    m = report_moves.c
+    rows = read.all(
+        select(m.number, m.origin_id, m.into_id)
+        .where(m.number.between(first, last), m.live, ~m.by_person)
+        .order_by(m.made_number)
+    )
+    return {(row.number, row.origin_id): row.into_id for row in rows}
