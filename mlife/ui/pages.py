@@ -27,7 +27,7 @@ from urllib.parse import parse_qsl, urlencode
 import orjson
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined, pass_context
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined, Template, pass_context
 from jinja2.runtime import Context
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -150,8 +150,26 @@ def render(request: Request, template: str, **context: Any) -> HTMLResponse:
     With `bare=True` the rail's counts and the iteration are left out, because they may be what fails.
     """
     drawn = environment().get_template(template)
-    bare = context.pop("bare", False)
-    fixed: dict[str, Any] = {
+    fixed = fixed_of(request, bare=context.pop("bare", False))
+    clash = fixed.keys() & context.keys()
+    if clash:
+        raise Misconfigured(f"page {template} redefines {sorted(clash)}", remedy="choose other names")
+    with reader_zone(request.cookies.get("mlife_zone")):
+        if block := block_asked(request, drawn):
+            text = "".join(drawn.blocks[block](drawn.new_context({**fixed, **context})))
+        else:
+            text = drawn.render({**fixed, **context})
+    response = HTMLResponse(text, headers=PAGE_HEADERS)
+    forget_said(fixed["said"], response)
+    return response
+
+
+PAGE_HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Accept, HX-Request, HX-Target"}
+
+
+def fixed_of(request: Request, *, bare: bool = False) -> dict[str, Any]:
+    """What the layout shows on every page; *bare* as of `render`."""
+    return {
         "request": request,
         "rail": rooms.entries(),
         "counts": {} if bare else rooms.counts(request),
@@ -159,21 +177,18 @@ def render(request: Request, template: str, **context: Any) -> HTMLResponse:
         "theme": theme if (theme := request.cookies.get("mlife_theme")) in THEMES else "system",
         "said": _said(request),
     }
-    clash = fixed.keys() & context.keys()
-    if clash:
-        raise Misconfigured(f"page {template} redefines {sorted(clash)}", remedy="choose other names")
+
+
+def block_asked(request: Request, drawn: Template) -> str:
+    """The block of *drawn* that htmx asks for alone; empty: the page is asked for."""
     block = request.headers.get("hx-target", "") if "hx-request" in request.headers else ""
-    with reader_zone(request.cookies.get("mlife_zone")):
-        if block in drawn.blocks:
-            text = "".join(drawn.blocks[block](drawn.new_context({**fixed, **context})))
-        else:
-            text = drawn.render({**fixed, **context})
-    response = HTMLResponse(
-        text, headers={"Cache-Control": "private, no-cache", "Vary": "Accept, HX-Request, HX-Target"}
-    )
-    if fixed["said"]:
+    return block if block in drawn.blocks else ""
+
+
+def forget_said(said: object, response: Response) -> None:
+    """What was *said* on this page is not said on the next one."""
+    if said:
         response.delete_cookie("mlife_said")
-    return response
 
 
 def answer(request: Request, template: str, data: Mapping[str, Any], **page_only: Any) -> Response:

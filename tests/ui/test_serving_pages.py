@@ -42,6 +42,30 @@ def test_one_function_serves_the_page_and_its_json(client):
     assert "Accept" in by_accept.headers["vary"]
 
 
+def test_the_head_of_a_page_comes_before_its_queries_have_answered(client):
+    gzipped = BROWSER | {"Accept-Encoding": "gzip"}
+    with client.stream("GET", "/early", headers=gzipped) as answer:
+        parts = answer.iter_text()
+        head = next(parts)
+        client.get("/early/go")
+        rest = "".join(parts)
+
+    assert "mlife.css" in head
+    assert 'id="rail"' in head
+    assert "<h1>" not in head
+    assert "<h1>Found True</h1>" in rest
+    assert rest.rstrip().endswith("</html>")
+    assert client.get("/early", headers=BROWSER | {"Accept-Encoding": "identity"}).text.count("</html>") == 1
+
+
+def test_a_page_whose_queries_fail_behind_its_head_says_what_would_work(client):
+    told = client.get("/early?broken=true", headers=BROWSER).text
+
+    assert "the tables are away" in told
+    assert "start the database" in told
+    assert told.count("<h1>") == told.count("<main ") == told.count("</html>") == 1
+
+
 @pytest.mark.parametrize(
     ("accept", "json"),
     [

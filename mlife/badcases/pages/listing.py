@@ -16,12 +16,14 @@ from mlife.badcases.views import lists, models, statistics, turns
 from mlife.badcases.views.rows import AlarmView, BadcaseListing, Share, Week
 from mlife.badcases.views.saved import saved_views
 from mlife.badcases.views.search import searchable_badcases, searchable_reports
-from mlife.core.query import Listing, Range, complete, fields_help, narrow
+from mlife.core.query import Listing, Range, complete, fields_help, must_page, narrow
 from mlife.ui import Bar, Mark, answer, bars, page, selection, sparkline, with_query
 from mlife.ui.charts import BarChart
 from mlife.ui.doing import Hands
+from mlife.ui.early import render_early
 from mlife.ui.filters import plural
 from mlife.ui.lists import Asked, asked, facet_links
+from mlife.ui.pages import wants_json
 
 router = APIRouter(tags=["badcases"])
 
@@ -37,40 +39,48 @@ def list_badcases(
     facets: Annotated[bool, Query()] = False,  # noqa: FBT002 - a query parameter
 ) -> Response:
     """Badcases that the query asks for, the most urgent first; with `facets=true` counts of what they are."""
-    now = hands.now
-    ask = asked(request, q, searchable_badcases, now)
-    api = request.url.path.startswith("/api/")
+    ask = asked(request, q, searchable_badcases, hands.now)
+    must_page(searchable_badcases, ask.readable, now=hands.now, sort=sort, after=after, limit=limit)
+    if not wants_json(request):
+        return render_early(
+            request, "badcases/list.html", lambda: _shown(request, hands, ask, sort=sort, after=after, limit=limit)
+        )
     with hands.read() as read:
-        listing = lists.badcases(read, ask.readable, now=now, sort=sort, after=after, limit=limit)
-        counts = statistics.facets(read, ask.readable, now=now) if facets or not api else {}
-        weeks = [] if api else statistics.weeks_matching(read, ask.readable, now=now)
-        releases = [] if api else models.releases(read)
-        alarms = [] if api else turns.alarms(read, waiting=True)
-        saved = [] if api else saved_views(read, "badcases")
+        listing = lists.badcases(read, ask.readable, now=hands.now, sort=sort, after=after, limit=limit)
+        counts = statistics.facets(read, ask.readable, now=hands.now) if facets else {}
         position = read.position
     data = listing.told("badcases", (asdict(v) for v in listing.items), position, reports=listing.reports)
     if facets:
         data["facets"] = {name: {s.value: s.count for s in shares} for name, shares in counts.items()}
-    if api:
-        return answer(request, "badcases/list.html", data)
-    data = {**data, "badcases": listing.items}
-    return answer(
-        request,
-        "badcases/list.html",
-        data,
-        ask=ask,
-        sentence=sentence_of(ask, listing, counts),
-        groups=facet_links(request, ask.readable, _pairs(counts), searchable_badcases),
-        chart=week_chart(weeks, releases, alarms_of(alarms, counts), q=ask.readable),
-        tabs=tabs(ask.readable, "badcases", listing),
-        selected=selection(request),
-        saved=saved,
-        saved_of="badcases",
-        trend=lambda v: sparkline("12 weeks", v.trend),
-        sorted_by=sort or searchable_badcases.default_sort,
-        page_of=_pager(request, listing),
-        picture=picture_of(hands),
-    )
+    return answer(request, "badcases/list.html", data)
+
+
+def _shown(
+    request: Request, hands: Hands, ask: Asked, *, sort: str | None, after: str | None, limit: int
+) -> dict[str, Any]:
+    """What the page of badcases shows."""
+    now = hands.now
+    with hands.read() as read:
+        listing = lists.badcases(read, ask.readable, now=now, sort=sort, after=after, limit=limit)
+        counts = statistics.facets(read, ask.readable, now=now)
+        weeks = statistics.weeks_matching(read, ask.readable, now=now)
+        releases, alarms = models.releases(read), turns.alarms(read, waiting=True)
+        saved, position = saved_views(read, "badcases"), read.position
+    return {
+        **listing.told("badcases", listing.items, position),
+        "ask": ask,
+        "sentence": sentence_of(ask, listing, counts),
+        "groups": facet_links(request, ask.readable, _pairs(counts), searchable_badcases),
+        "chart": week_chart(weeks, releases, alarms_of(alarms, counts), q=ask.readable),
+        "tabs": tabs(ask.readable, "badcases", listing),
+        "selected": selection(request),
+        "saved": saved,
+        "saved_of": "badcases",
+        "trend": lambda v: sparkline("12 weeks", v.trend),
+        "sorted_by": sort or searchable_badcases.default_sort,
+        "page_of": _pager(request, listing),
+        "picture": picture_of(hands),
+    }
 
 
 @page(router, "/reports")

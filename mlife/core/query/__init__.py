@@ -25,7 +25,7 @@ from mlife.core.query.nodes import (
     Text,
     terms_of,
 )
-from mlife.core.query.paging import Order, Page, Slice, in_order, page, read_sort
+from mlife.core.query.paging import Order, Page, Slice, in_order, must_page, page, read_sort
 from mlife.core.query.parser import parse
 from mlife.core.query.problem import QueryError, Span
 from mlife.core.query.sql import compile_query, starts_with
@@ -63,6 +63,7 @@ __all__ = [
     "fields_help",
     "in_order",
     "moment_text",
+    "must_page",
     "narrow",
     "page",
     "parse",

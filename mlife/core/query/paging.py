@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVarTuple
 
-from sqlalchemy import ColumnElement, Select, and_, false, or_, tuple_
+from sqlalchemy import ColumnElement, Select, and_, false, or_, select, tuple_
 
 from mlife.core.query.cursor import Cursor
 from mlife.core.query.fields import Searchable
@@ -142,6 +142,13 @@ def page(
     statement = statement.order_by(*(_order_by(o, back=back) for o in orders)).limit(limit + 1)
     sort_values = (o.column.label(f"sort_value_{i}") for i, o in enumerate(orders))
     return Page(statement.add_columns(*sort_values), condition, moment, limit, cursor, binding, len(orders))
+
+
+def must_page(
+    searchable: Searchable, query: str, *, now: datetime, sort: str | None, after: str | None, limit: int
+) -> None:
+    """Refuse what `page` would refuse, before anything is asked or told."""
+    page(select(searchable.key), searchable, query, now=now, sort=sort, after=after, limit=limit)
 
 
 def in_order(select: Select[*Ts], searchable: Searchable, sort: str | None = None) -> Select[*Ts]:

@@ -5,6 +5,7 @@ Pages on made-up failures of a digit reader. They look as the product's do, and 
 from __future__ import annotations
 
 import io
+import threading
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from fastapi import APIRouter, Form, Request
 from starlette.responses import HTMLResponse, Response
 
-from mlife.core.errors import Invalid, NotFound, Refusal, Refused
+from mlife.core.errors import Invalid, NotFound, Refusal, Refused, Unavailable
 from mlife.ui import (
     Bar,
     Cell,
@@ -37,6 +38,7 @@ from mlife.ui import (
     templates_from,
     with_query,
 )
+from mlife.ui.early import render_early
 from mlife.ui.filters import plural
 from mlife.ui.looks import SHAPES
 
@@ -111,6 +113,28 @@ def digit(number: int) -> bytes:
 def picture(number: int) -> Response:
     """A thumbnail."""
     return Response(digit(number), media_type="image/png", headers={"Cache-Control": "max-age=3600"})
+
+
+asked_on = threading.Event()
+
+
+@router.get("/early")
+def early(request: Request, broken: bool = False) -> Response:  # noqa: FBT001, FBT002 - a query parameter
+    """A page whose query waits until `/early/go` is asked for, or fails."""
+
+    def ask() -> dict[str, Any]:
+        if broken:
+            raise Unavailable("the tables are away", remedy="start the database")
+        return {"found": asked_on.wait(20)}
+
+    return render_early(request, "sample/early.html", ask)
+
+
+@router.get("/early/go")
+def go() -> Response:
+    """Let it go on."""
+    asked_on.set()
+    return Response()
 
 
 def tabs(here: str) -> list[dict[str, Any]]:
