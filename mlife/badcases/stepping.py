@@ -32,15 +32,15 @@ def next_step(store: EventStore, read: Reader, bulk_id: str) -> JSON | None:
     there = targets(read, piece)
     items: list[JSON] = []
     for badcase_id in piece:
-        if badcase_id not in there:
+        target = there.get(badcase_id)
+        if target is None:
             items.append({"badcase_id": badcase_id, "problem": f"there is no badcase {badcase_id}"})
+        elif target.merged_into is not None and job.undoes is None:  # as for one badcase: its home is what is acted on
+            items.append({"badcase_id": badcase_id, "problem": f"{badcase_id} is merged into {target.merged_into}"})
         else:
             items.append({"badcase_id": badcase_id, "input": dict(job.input)})
-    if job.action == "pin":
-        for item in items:
-            target = there.get(item["badcase_id"])
-            if target is not None:
-                _add_rows(store, read, item, target.system, target.function, target.iteration_id)
+            if job.action == "pin":
+                _add_rows(store, read, items[-1], target.system, target.function, target.iteration_id)
     return {"bulk_id": bulk_id, "at": job.done, "items": items}
 
 

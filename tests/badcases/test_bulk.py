@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from mlife.badcases import commands
 from mlife.badcases.commands.bulk import STEP
 from mlife.badcases.events import BadcaseTriaged, BulkStarted
+from mlife.badcases.regrouping import to_merge
 from mlife.badcases.stepping import job_in_log, next_step
 from mlife.badcases.views import lists
 from mlife.badcases.views.bulk import bulk_job, bulk_jobs, bulk_refusals_of
@@ -104,6 +105,32 @@ def test_a_refused_badcase_is_named_with_the_reason_and_the_others_are_done(thre
     assert refusals.keys() == {one, "bc-none"}
     assert "reopen it first" in refusals[one]
     assert three.read(bulk_job, started.events[0].bulk_id).changed == 2
+
+
+def test_a_badcase_that_was_merged_meanwhile_is_left_alone_and_its_home_is_named(three: Field) -> None:
+    ids = ids_of(three)
+    bulk_id = begin(three, "assign", owner="ana")
+    with three.home.ports.views.read() as read:
+        given = to_merge(read, ids[:1], ids[1])
+    merged = three.home.do(commands.merge, **given)
+    three.home.see(merged.position)
+    three.settle()
+
+    job = three.read(bulk_job, bulk_id)
+    assert (job.changed, job.refused) == (2, 1)
+    assert [r["problem"] for r in three.read(bulk_refusals_of, bulk_id)] == [f"{ids[0]} is merged into {ids[1]}"]
+    three.do(commands.unmerge, badcase_id=ids[0])
+    assert three.read(lists.badcase, ids[0]).owner is None
+
+
+def test_a_change_of_a_badcase_that_was_merged_since_is_taken_back_with_the_others(three: Field) -> None:
+    ids, bulk_id = ids_of(three), begin(three, "assign", owner="ana")
+    three.settle()
+    three.do(commands.merge, **three.read(to_merge, ids[:1], ids[1]))
+    three.do(commands.undo_bulk, bulk_id=bulk_id)
+    three.do(commands.unmerge, badcase_id=ids[0])
+
+    assert {three.read(lists.badcase, i).owner for i in ids} == {None}
 
 
 def test_input_that_fits_no_badcase_is_refused_before_anything_is_done(three: Field) -> None:

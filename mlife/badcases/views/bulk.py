@@ -10,7 +10,14 @@ from typing import Any
 import orjson
 from sqlalchemy import Select, func, select
 
-from mlife.badcases.views.tables import badcase_rows, bulk_refusals, bulk_rows, iteration_badcases, iteration_rows
+from mlife.badcases.views.tables import (
+    badcase_aliases,
+    badcase_rows,
+    bulk_refusals,
+    bulk_rows,
+    iteration_badcases,
+    iteration_rows,
+)
 from mlife.core.projection import Reader
 
 b = bulk_rows.c
@@ -119,11 +126,12 @@ def bulk_refusals_of(read: Reader, bulk_id: str, *, limit: int = MOST_REFUSALS) 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a step must know of a badcase: where it belongs, and the latest iteration that aims at it."""
+    """What a step must know of a badcase: where it belongs, the latest iteration that aims at it, and its home."""
 
     system: str
     function: str
     iteration_id: str | None
+    merged_into: str | None
 
 
 def targets(read: Reader, badcase_ids: Sequence[str]) -> dict[str, Target]:
@@ -138,5 +146,10 @@ def targets(read: Reader, badcase_ids: Sequence[str]) -> dict[str, Target]:
             .order_by(t.number)
         )
     }
-    rows = read.all(select(r.badcase_id, r.system, r.function).where(r.badcase_id.in_(badcase_ids)))
-    return {row.badcase_id: Target(row.system, row.function, turns.get(row.badcase_id)) for row in rows}
+    of_merge = badcase_rows.outerjoin(badcase_aliases, badcase_aliases.c.badcase_id == r.badcase_id)
+    rows = read.all(
+        select(r.badcase_id, r.system, r.function, badcase_aliases.c.home_id)
+        .select_from(of_merge)
+        .where(r.badcase_id.in_(badcase_ids))
+    )
+    return {row.badcase_id: Target(row.system, row.function, turns.get(row.badcase_id), row.home_id) for row in rows}
