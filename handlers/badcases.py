@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from mlife.badcases.commands import settle, unmute
-from mlife.badcases.events import BadcaseReported, TrafficCounted
-from mlife.badcases.settling import Answering, Fixed, Scene, look
+from mlife.badcases.events import (
+    BadcaseMerged,
+    BadcaseRejoined,
+    BadcaseReported,
+    BadcaseSplit,
+    BadcaseUnmerged,
+    GroupingApplied,
+    GroupingUnapplied,
+    ReportCorrected,
+    TrafficCounted,
+)
+from mlife.badcases.settling import Answering, Fixed, Scene, Settled, look
 from mlife.badcases.views import settling as seen
 from mlife.badcases.views.turns import due_mutes
 from mlife.core.events import Recorded
@@ -14,6 +25,12 @@ from mlife.core.handler import Do, handler, timer
 from mlife.core.projection import Reader
 from mlife.serving.events import DeploymentActivated, ModelJudged
 from mlife.serving.views import policy_of
+
+REGROUPED = (
+    *(BadcaseMerged, BadcaseUnmerged, BadcaseSplit, BadcaseRejoined),
+    *(ReportCorrected, GroupingApplied, GroupingUnapplied),
+)
+"""After these other reports are counted in a badcase than before."""
 
 
 def about(r: Recorded[Any]) -> str:
@@ -35,22 +52,45 @@ def settle_what_the_field_shows(fact: Recorded[Any], do: Do) -> None:
     system, function = fact.event.system, fact.event.function
     if system is None:
         return
-    closings, regressions = [], []
     with do.read() as read:
-        for name in [function] if function else seen.functions_judged(read, system):
-            closed, back = look(
-                scene_of(read, system, name), judged_of(read, system, name), policy_of(read, system, name)
-            )
-            closings += closed
-            regressions += back
-    if closings or regressions:
-        do(settle, closings=closings, regressions=regressions)
+        names = [function] if function else seen.functions_judged(read, system)
+        found = looked(read, [(system, name) for name in names])
+    _record(do, found)
+
+
+@handler("badcases.settle_regrouped", on=REGROUPED, latest_per=lambda _: "all")
+def settle_what_is_counted_elsewhere(fact: Recorded[Any], do: Do) -> None:  # noqa: ARG001 - any of them means: look
+    """
+    Judge again after reports were counted elsewhere: a merge can bring a failure into a closed badcase.
+
+    Safe to repeat, as `badcases.settle`.
+    """
+    with do.read() as read:
+        found = looked(read, seen.settled_functions(read))
+    _record(do, found)
+
+
+def looked(read: Reader, functions: Iterable[tuple[str, str]]) -> Settled:
+    """What is to be recorded of the badcases of *functions*, each with its system."""
+    found = Settled()
+    for system, name in functions:
+        look(scene_of(read, system, name), judged_of(read, system, name), policy_of(read, system, name), found)
+    return found
+
+
+def _record(do: Do, found: Settled) -> None:
+    if found:
+        do(settle, closings=found.closings, regressions=found.regressions, reopenings=found.reopenings)
 
 
 def judged_of(read: Reader, system: str, function: str) -> tuple[Fixed, ...]:
     """The badcases that closings and regressions are about."""
     return tuple(
-        Fixed(one.badcase_id, one.closed_by, one.regressed_by, one.standings, one.judged)
+        Fixed(
+            *(one.badcase_id, one.closed_by, one.regressed_by, one.standings, one.judged),
+            regrouped=one.regrouped,
+            returned=one.returned,
+        )
         for one in seen.judged(read, system, function)
     )
 

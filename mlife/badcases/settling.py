@@ -7,9 +7,9 @@ Source: the contract's Judgements, "Closed" and "Regressed"; the exact rules are
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from mlife.badcases.commands.settling import Closing, Regression
+from mlife.badcases.commands.settling import Closing, Regression, Reopening
 from mlife.core.judgement import (
     Counts,
     Policy,
@@ -30,6 +30,8 @@ class Fixed:
 
     Args:
         standings: model → its latest verdict. judged: model → position of that verdict.
+        regrouped: was what is counted in it changed after it came back?
+        returned: model → a badcase merged into it that had come back in that model.
     """
 
     badcase_id: str
@@ -37,6 +39,8 @@ class Fixed:
     regressed_by: str | None
     standings: Mapping[str, Standing]
     judged: Mapping[str, int]
+    regrouped: bool = False
+    returned: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,30 +79,71 @@ class Scene:
     files: Callable[[str, str, int], int]
 
 
-def look(scene: Scene, badcases: tuple[Fixed, ...], policy: Policy) -> tuple[list[Closing], list[Regression]]:
-    """The badcases that close now, and those that came back."""
-    closings: list[Closing] = []
-    regressions: list[Regression] = []
+@dataclass
+class Settled:
+    """What the field shows: the badcases that close, that came back, and whose closing or return no longer holds."""
+
+    closings: list[Closing] = field(default_factory=list)
+    regressions: list[Regression] = field(default_factory=list)
+    reopenings: list[Reopening] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.closings or self.regressions or self.reopenings)
+
+
+def look(scene: Scene, badcases: tuple[Fixed, ...], policy: Policy, found: Settled | None = None) -> Settled:
+    """Judge *badcases* as they are counted now; what is found is added to *found*."""
+    found = Settled() if found is None else found
     for badcase in badcases:
-        if not any(s.word is Word.FIXED for s in badcase.standings.values()):
-            continue
-        back = _came_back(scene, badcase, policy)
+        fixed = any(s.word is Word.FIXED for s in badcase.standings.values())
+        back = _came_back(scene, badcase, policy) if fixed else None
         if back is not None:
-            regressions.append(back)
-        elif badcase.closed_by is None:
-            done = _closes(scene, badcase, policy)
+            found.regressions.append(back)
+            continue
+        over = _over(scene, badcase, policy)
+        if over is not None:
+            found.reopenings.append(over)
+        if fixed and (badcase.closed_by is None or over is not None):
+            done = _closes(scene, badcase, policy, again=over is not None)
             if done is not None:
-                closings.append(done)
-    return closings, regressions
+                found.closings.append(done)
+    return found
 
 
-def _closes(scene: Scene, badcase: Fixed, policy: Policy) -> Closing | None:
+def _over(scene: Scene, badcase: Fixed, policy: Policy) -> Reopening | None:
+    """
+    Why its closing, or its return, no longer holds; None if it does.
+
+    A closing holds as long as the model that closed it is proved to fix what is counted there: what was merged into it
+    may fail. A return that other reports showed than are counted there now is judged again.
+    """
+    closer = badcase.closed_by
+    if closer is not None:
+        own = badcase.standings.get(closer)
+        if own is None or own.word is not Word.FIXED:
+            verdict = "was not judged on" if own is None else f"is {own.word} on"
+            said = f"no longer closed: {closer} {verdict} what is counted in it now"
+            return Reopening(badcase_id=badcase.badcase_id, model_id=closer, sentence=said)
+    model_id = badcase.regressed_by
+    if model_id is None or not badcase.regrouped or model_id in badcase.returned:
+        return None
+    for deployment in scene.answering:
+        if model_id in deployment.model_ids:
+            finding, _ = finding_of(scene, badcase, model_id, deployment.version, policy)
+            if finding.word is not Return.REGRESSED:
+                said = f"it did not come back by what is counted in it now: {finding.sentence}"
+                return Reopening(badcase_id=badcase.badcase_id, model_id=model_id, sentence=said)
+    return None
+
+
+def _closes(scene: Scene, badcase: Fixed, policy: Policy, *, again: bool) -> Closing | None:
+    """*again*: it is judged as if it had never closed or come back."""
     for deployment in scene.answering:
         for model_id in deployment.model_ids:
             own = badcase.standings.get(model_id)
             if own is None:
                 continue
-            regressed = badcase.regressed_by == model_id
+            regressed = badcase.regressed_by == model_id and not again
             found = closing(own.word, active=True, regressed=regressed, requests=deployment.since, policy=policy)
             if found.closed:
                 return Closing(
@@ -123,8 +168,12 @@ def _came_back(scene: Scene, badcase: Fixed, policy: Policy) -> Regression | Non
             if badcase.regressed_by == model_id:
                 continue
             finding, now = finding_of(scene, badcase, model_id, deployment.version, policy)
-            if finding.word is not Return.REGRESSED or finding.claim is None or finding.p is None:
+            merged = badcase.returned.get(model_id)
+            if (finding.word is not Return.REGRESSED and merged is None) or finding.claim is None or finding.p is None:
                 continue
+            said = finding.sentence
+            if finding.word is not Return.REGRESSED:
+                said += f"; {merged}, which is merged into it, had come back"
             return Regression(
                 badcase_id=badcase.badcase_id,
                 model_id=model_id,
@@ -134,7 +183,7 @@ def _came_back(scene: Scene, badcase: Fixed, policy: Policy) -> Regression | Non
                 requests=now.requests or 0,
                 accepted=finding.claim.standing.residual,
                 p_value=finding.p,
-                sentence=finding.sentence,
+                sentence=said,
                 iteration_id=deployment.iteration_ids.get(model_id),
             )
     return None

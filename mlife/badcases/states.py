@@ -84,6 +84,8 @@ class Badcase(State):
         match event:
             case BadcaseRejected():
                 self._did("rejected", rejected=event.reason)
+            case BadcaseReopened(judged=True):
+                self._did("judged again", by_person=False, closed_by=None, regressed_by=None)
             case BadcaseReopened():
                 self._did("reopened", rejected=None, closed_by=None, triaged=True)
             case BadcaseClosed():

@@ -55,11 +55,12 @@ def remember(run: Sequence[Recorded[Event]], tx: Tx) -> None:
 )
 def regroup(run: Sequence[Recorded[Event]], tx: Tx) -> None:
     """Each in its order; what changed is counted anew once for the run."""
-    changed: set[str] = set()
+    changed: dict[str, int] = {}
     for recorded in run:
-        changed |= _FOLDS[type(recorded.event)](recorded, tx)
+        changed |= dict.fromkeys(_FOLDS[type(recorded.event)](recorded, tx), recorded.position)
     homes.gather(tx, changed)
     recount(tx, changed)
+    tx.update(badcase_rows, [{"badcase_id": i, "regrouped_number": at} for i, at in sorted(changed.items())])
 
 
 def _merged(recorded: Recorded[BadcaseMerged], tx: Tx) -> set[str]:

@@ -143,6 +143,10 @@ def _rejected(r: Recorded[BadcaseRejected], tx: Tx, touched: Touched) -> None:
 
 
 def _reopened(r: Recorded[BadcaseReopened], tx: Tx, touched: Touched) -> None:
+    if r.event.judged:
+        over = {"closed_by": None, "regressed_by": None, "regressed_number": None}
+        _change(tx, touched, r.event.badcase_id, said=r.event.reason, **over)
+        return
     _change(tx, touched, r.event.badcase_id, rejected=None, closed_by=None, triaged=1)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from pydantic import BaseModel, ConfigDict
 
-from mlife.badcases.events import BadcaseClosed, BadcaseRegressed
+from mlife.badcases.events import BadcaseClosed, BadcaseRegressed, BadcaseReopened
 from mlife.badcases.states import Badcase
 from mlife.core.command import Given
 from mlife.core.events import Event
@@ -40,13 +42,33 @@ class Regression(BaseModel):
     iteration_id: str | None = None
 
 
-def settle(given: Given, *, closings: list[Closing], regressions: list[Regression]) -> list[Event]:
+class Reopening(BaseModel):
+    """A closing by *model_id*, or a return in it, that no longer holds for what is counted in the badcase now."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    badcase_id: str
+    model_id: str
+    sentence: str
+
+
+def settle(
+    given: Given, *, closings: list[Closing], regressions: list[Regression], reopenings: Sequence[Reopening] = ()
+) -> list[Event]:
     """
     Record what the field showed of many badcases, in one append.
 
     A badcase that has become rejected or closed meanwhile, or regressed on the same model, is passed over.
     """
     events: list[Event] = []
+    reopened: set[str] = set()
+    for reopening in reopenings:
+        badcase = given(Badcase, reopening.badcase_id)
+        if reopening.model_id in (badcase.closed_by, badcase.regressed_by):
+            reopened.add(reopening.badcase_id)
+            events.append(
+                BadcaseReopened(badcase_id=reopening.badcase_id, reason=reopening.sentence, judged=True, by=None)
+            )
     for regression in regressions:
         badcase = given(Badcase, regression.badcase_id)
         if badcase.rejected is None and badcase.regressed_by != regression.model_id:
@@ -54,6 +76,10 @@ def settle(given: Given, *, closings: list[Closing], regressions: list[Regressio
     regressed = {r.badcase_id for r in regressions}
     for closing in closings:
         badcase = given(Badcase, closing.badcase_id)
-        if badcase.rejected is None and badcase.closed_by is None and closing.badcase_id not in regressed:
+        if badcase.rejected is None and _is_open(badcase, reopened) and closing.badcase_id not in regressed:
             events.append(BadcaseClosed(**closing.model_dump()))
     return events
+
+
+def _is_open(badcase: Badcase, reopened: Collection[str]) -> bool:
+    return badcase.closed_by is None or badcase.id in reopened

@@ -71,10 +71,17 @@ class BadcaseRejected(Event):
 
 @event("mlife.badcase.reopened", stream="badcase/{badcase_id}", key="badcase_id")
 class BadcaseReopened(Event):
-    """A rejection or a closing is taken back."""
+    """
+    A rejection or a closing is taken back.
+
+    Fields:
+        judged: not by a person: what is counted in it now is not what was judged. Its closing and its return are over,
+            and what people set stays.
+    """
 
     badcase_id: str
     reason: str
+    judged: bool = False
     by: str | None = None
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from mlife.badcases.views.models import active, behind, iterations_of, parents, requests_of, requests_since
 from mlife.badcases.views.tables import (
+    badcase_aliases,
     badcase_rows,
     badcase_verdicts,
     badcase_versions,
@@ -16,36 +17,80 @@ from mlife.badcases.views.tables import (
 from mlife.core.judgement import Standing, Word
 from mlife.core.projection import Reader
 
-b, r, v = badcase_rows.c, report_rows.c, badcase_verdicts.c
+a, b, r, v = badcase_aliases.c, badcase_rows.c, report_rows.c, badcase_verdicts.c
 
 
 @dataclass(frozen=True)
 class JudgedBadcase:
-    """A badcase with its verdicts: model → verdict, and model → position of that verdict."""
+    """
+    A badcase with its verdicts: model → verdict, and model → position of that verdict.
+
+    Args:
+        regrouped: was what is counted in it changed after it came back?
+        returned: model → a badcase merged into it that had come back in that model.
+    """
 
     badcase_id: str
     closed_by: str | None
     regressed_by: str | None
     standings: dict[str, Standing]
     judged: dict[str, int]
+    regrouped: bool
+    returned: dict[str, str]
 
 
 def judged(read: Reader, system: str, function: str) -> list[JudgedBadcase]:
-    """The badcases of a function that any model was judged on; rejected ones are left out."""
+    """
+    The badcases of a function that any model was judged on, or that were closed or came back.
+
+    Rejected ones are left out, and those that are merged: what holds for them is said of where they are counted.
+    """
+    mine = and_(b.system == system, b.function == function, b.status != "rejected")
+    settled = or_(v.model_id.is_not(None), b.closed_by.is_not(None), b.regressed_by.is_not(None))
     rows = read.all(
-        select(b.badcase_id, b.closed_by, b.regressed_by, v.model_id, v.verdict, v.low, v.number)
-        .select_from(badcase_rows.join(badcase_verdicts, v.badcase_id == b.badcase_id))
-        .where(b.system == system, b.function == function, b.status != "rejected")
+        select(
+            *(b.badcase_id, b.closed_by, b.regressed_by, b.regressed_number, b.regrouped_number),
+            *(v.model_id, v.verdict, v.low, v.number),
+        )
+        .select_from(badcase_rows.outerjoin(badcase_verdicts, v.badcase_id == b.badcase_id))
+        .where(mine, settled, b.badcase_id.not_in(select(a.badcase_id)))
         .order_by(b.badcase_id, v.number)
     )
+    returned = _returned(read, mine)
     found: dict[str, JudgedBadcase] = {}
     for row in rows:
         one = found.get(row.badcase_id)
         if one is None:
-            one = found[row.badcase_id] = JudgedBadcase(row.badcase_id, row.closed_by, row.regressed_by, {}, {})
+            regrouped = (row.regrouped_number or 0) > (row.regressed_number or 0)
+            one = found[row.badcase_id] = JudgedBadcase(
+                row.badcase_id, row.closed_by, row.regressed_by, {}, {}, regrouped, returned.get(row.badcase_id, {})
+            )
+        if row.model_id is None:
+            continue
         one.standings[row.model_id] = Standing(Word(row.verdict), 1.0 - row.low)
         one.judged[row.model_id] = row.number
     return list(found.values())
+
+
+def _returned(read: Reader, mine: ColumnElement[bool]) -> dict[str, dict[str, str]]:
+    """Where a badcase is counted → model → the badcase merged into it that had come back in that model."""
+    found: dict[str, dict[str, str]] = {}
+    for row in read.all(
+        select(a.home_id, a.badcase_id, b.regressed_by)
+        .select_from(badcase_aliases.join(badcase_rows, b.badcase_id == a.badcase_id))
+        .where(mine, b.regressed_by.is_not(None))
+        .order_by(a.badcase_id.desc())
+    ):
+        found.setdefault(row.home_id, {})[row.regressed_by] = row.badcase_id
+    return found
+
+
+def settled_functions(read: Reader) -> list[tuple[str, str]]:
+    """The functions, with their systems, of which `judged` may tell something."""
+    with_verdict = select(v.badcase_id).distinct()
+    some = or_(b.badcase_id.in_(with_verdict), b.closed_by.is_not(None), b.regressed_by.is_not(None))
+    rows = read.all(select(b.system, b.function).where(some).distinct().order_by(b.system, b.function))
+    return [(row.system, row.function) for row in rows]
 
 
 def functions_judged(read: Reader, system: str) -> list[str]:
@@ -121,4 +166,5 @@ __all__ = [
     "models_of_versions",
     "parents",
     "requests_of",
+    "settled_functions",
 ]

@@ -36,6 +36,7 @@ badcase_rows = Table(
     Column("closed_by", Text),
     Column("regressed_by", Text),
     Column("regressed_number", BigInteger),
+    Column("regrouped_number", BigInteger),
     Column("said", Text),
     Index("badcase_by_last", "last_number"),
     Index("badcase_by_priority", "priority", "badcase_id"),
@@ -47,6 +48,7 @@ badcase_rows = Table(
 """
 One row a badcase. `first_rule`: version of the fingerprint's rule. `first_event`: position of the event that made it,
 which stays though reports come and go. `last_severity`: the worst, 0 none to 3 critical.
+`regrouped_number`: position of the last merge, split, correction or rule that changed what is counted in it.
 `priority`: 0 to 100, a person's if `priority_set`. `said`: the sentence of its last closing or regression.
 """
 
