@@ -93,7 +93,14 @@ def keep_results(run: Sequence[Recorded[ResultRecorded]], tx: Tx) -> None:
         e = recorded.event
         key = set_key(e.task_id, e.model_id, e.group_id)
         made = [
-            {"set_id": key, "sha256": sha, "truth": truth, "label": label, "score": score, "correct": truth == label}
+            {
+                "set_id": key,
+                "sha256": sha,
+                "truth": truth,
+                "label": label,
+                "score": score,
+                "correct": e.judged.get(sha, truth == label),
+            }
             for sha, truth, label, score in e.samples
         ]
         rows += made
@@ -104,7 +111,7 @@ def keep_results(run: Sequence[Recorded[ResultRecorded]], tx: Tx) -> None:
                 "model_id": e.model_id,
                 "group_id": e.group_id,
                 "size": len(made),
-                "correct": sum(truth == label for _, truth, label, _ in e.samples),
+                "correct": sum(row["correct"] for row in made),
             }
         )
         latest.append({"model_id": e.model_id, "group_id": e.group_id, "set_id": key, "position": recorded.position})

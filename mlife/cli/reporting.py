@@ -108,7 +108,11 @@ def _receive(
     sending = intake.sending(ids=ids, traffic=traffic, preview=preview, reader=reader)
     while some := file.read(PIECE):
         sending.feed(some)
-    answer = sending.finish()
+    answered(home, sending.finish(), as_json=as_json, preview=preview)
+
+
+def answered(home: Home, answer: Answer, *, as_json: bool, preview: bool = False) -> None:
+    """Tell what became of a batch; exit status 1 if any was refused."""
     home.see(answer.position)
     if as_json:
         print_json(answer.as_json())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from mlife.cli.failures import report_failures
 from mlife.cli.terminal import json_option, list_options, print_json, show, with_home
 from mlife.core.errors import there_is
 from mlife.training import commands, views
@@ -32,6 +33,9 @@ LOOK = 0.3
 @click.group("task")
 def command() -> None:
     """Draft, start, follow and compare training and testing tasks."""
+
+
+command.add_command(report_failures)
 
 
 @contextmanager

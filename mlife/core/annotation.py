@@ -176,3 +176,16 @@ def inconsistency(said: Mapping[str, Any]) -> tuple[str, Any, str] | None:
             if segment["end"] < segment["start"]:
                 return f"segments.{place}.end", segment["end"], "is before start"
     return None
+
+
+def bare(said: Any) -> Any:
+    """What a checked annotation says, without how sure it was: two that say the same have equal ones."""
+    if said["type"] == "class":
+        return said["label"]
+    if said["type"] == "labels":
+        return frozenset(said["labels"])
+    return {k: [_no_score(p) for p in v] if isinstance(v, list) else v for k, v in said.items() if k != "scores"}
+
+
+def _no_score(part: Any) -> Any:
+    return {k: v for k, v in part.items() if k != "score"} if isinstance(part, dict) else part

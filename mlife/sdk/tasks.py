@@ -123,6 +123,7 @@ class Task:
         score: float | None = None,
         *,
         model_id: str | None = None,
+        correct: bool | None = None,
     ) -> None:
         """
         Keep the result of one sample.
@@ -132,6 +133,8 @@ class Task:
             prediction: a class label, or a prediction as in a report.
             score: in [0, 1]; None when the model gives none.
             model_id: whose result it is; needed when several models are tested.
+            correct: is it right? None: if it says the same as the row's annotation, but for scores. Boxes, outlines,
+                points, segments and measured values hardly ever are equal: say by your own measure.
         """
         if model_id is None:
             if len(self.models) != 1:
@@ -139,6 +142,8 @@ class Task:
             model_id = self.models[0].model_id
         said = {"type": "class", "label": prediction} if isinstance(prediction, str) else dict(prediction)
         line = {"sha256": sha256, "prediction": said, "score": None if score is None else float(score)}
+        if correct is not None:
+            line["correct"] = bool(correct)
         try:
             text = json.dumps({**line, "model_id": model_id}, allow_nan=False)
         except (TypeError, ValueError) as e:

@@ -8,8 +8,8 @@ finish what another one runs now.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -195,6 +195,7 @@ class Results:
     model_id: str
     group_id: str
     samples: Sequence[Sample]
+    judged: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -227,7 +228,10 @@ def finish_task(
     for r in results:
         for at in range(0, len(r.samples), SAMPLES_IN_EVENT):
             part = tuple(r.samples[at : at + SAMPLES_IN_EVENT])
-            events.append(ResultRecorded(task_id=task_id, model_id=r.model_id, group_id=r.group_id, samples=part))
+            judged = {s[0]: r.judged[s[0]] for s in part if s[0] in r.judged}
+            events.append(
+                ResultRecorded(task_id=task_id, model_id=r.model_id, group_id=r.group_id, samples=part, judged=judged)
+            )
     tested: dict[str, dict[str, int]] = {}
     for r in results:
         tested.setdefault(r.model_id, {})[r.group_id] = len(r.samples)

@@ -135,10 +135,13 @@ class ResultRecorded(Event):
     What a model answered on rows of a test group, at most 2,000 samples; they precede `TaskFinished` in one append.
 
     Fields:
-        samples: `[sha256, truth label, predicted label, score or None]` each.
+        samples: `[sha256, truth, prediction, score or None]` each; a class is its label, another type canonical JSON.
+        judged: sha256 → was it right? Where that is not whether truth and prediction are the same text: the code says
+            so, or they differ in scores alone.
     """
 
     task_id: str
     model_id: str
     group_id: str
     samples: tuple[tuple[str, str, str, float | None], ...] = Field(min_length=1, max_length=SAMPLES_IN_EVENT)
+    judged: dict[str, bool] = Field(default_factory=dict)

@@ -17,8 +17,11 @@ from mlife.core.handler import Ports
 from mlife.core.ports import StoredFile
 from mlife.training.commands import Results, Sample, TrainedFile
 from mlife.training.manifest import Prepared, label_of
+from mlife.training.typed import same
 
 MODEL, METRICS, RESULTS = "model.onnx", "metrics.json", "results.jsonl"
+Answer = tuple[str, float | None, bool | None]
+"""Prediction, score, and whether the code says that it is right; None: it does not say."""
 LARGEST_JSON = 5_000_000
 MOST_METRICS = 1_000
 LONGEST_NAME = 200
@@ -143,7 +146,7 @@ class _Reader:
         self._groups = [g for g in prepared.groups if g.purpose == "testing"]
         self._known = frozenset(sha for g in self._groups for sha in g.truth)
         self._only = next(iter(prepared.models)) if len(prepared.models) == 1 else None
-        self._said: dict[str, dict[str, tuple[str, float | None]]] = {m: {} for m in prepared.models}
+        self._said: dict[str, dict[str, Answer]] = {m: {} for m in prepared.models}
         self._refusals: list[Refusal] = []
         self._wrong = 0
 
@@ -181,7 +184,9 @@ class _Reader:
             return "prediction", "is no prediction", "a label, or a prediction as in a report"
         if score is not None and not _is_score(score):
             return "score", "is no score", "a number in [0, 1], or null"
-        answer = (label_of(prediction), None if score is None else float(score))
+        if said.get("correct") not in (None, True, False):
+            return "correct", "is neither true nor false", "true, false, or nothing: then equal answers are right"
+        answer = (label_of(prediction), None if score is None else float(score), said.get("correct"))
         before = self._said[model_id].setdefault(sha256, answer)
         if before != answer:
             return "sha256", f"was answered {before[0]} before, and {answer[0]} here", "one answer for a sample"
@@ -202,12 +207,25 @@ class _Reader:
                 refusals=(*self._refusals, *missing[: SHOWN - len(self._refusals)]),
             )
         return tuple(
-            Results(m, g.group_id, _samples(g.truth, said)) for m, said in self._said.items() for g in self._groups
+            Results(m, g.group_id, _samples(g.truth, said), _judged(g.truth, said))
+            for m, said in self._said.items()
+            for g in self._groups
         )
 
 
-def _samples(truth: dict[str, str], said: dict[str, tuple[str, float | None]]) -> list[Sample]:
-    return [(sha256, label, *said[sha256]) for sha256, label in truth.items()]
+def _samples(truth: dict[str, str], said: dict[str, Answer]) -> list[Sample]:
+    return [(sha256, label, *said[sha256][:2]) for sha256, label in truth.items()]
+
+
+def _judged(truth: dict[str, str], said: dict[str, Answer]) -> dict[str, bool]:
+    """Samples that are right although the texts differ, or wrong although they are the same."""
+    found = {}
+    for sha256, label in truth.items():
+        prediction, _, correct = said[sha256]
+        right = same(label, prediction) if correct is None else correct
+        if right is not (label == prediction):
+            found[sha256] = right
+    return found
 
 
 def _is_prediction(value: Any) -> bool:

@@ -15,6 +15,7 @@ from mlife.core.events import Event
 from mlife.data.events import DocumentGrouped, GroupRowsFrozen
 from mlife.runtime import Home
 from mlife.training import commands, states
+from mlife.training.manifest import label_of
 from mlife.training.worker import TaskWorker
 from tests.conftest import drain
 
@@ -101,7 +102,8 @@ def sealed(given: Given, *, group_id: str, purpose: str, task_id: str, rows: lis
     """Freeze rows as the data feature does."""
     by_class: dict[str, int] = {}
     for row in rows:
-        by_class[row["annotation"]] = by_class.get(row["annotation"], 0) + 1
+        label = label_of(row["annotation"])
+        by_class[label] = by_class.get(label, 0) + 1
     return [
         GroupRowsFrozen(group_id=group_id, rows=tuple(rows)),
         DocumentGrouped(

@@ -18,7 +18,7 @@ from pydantic_core import ValidationError
 from typing_extensions import TypedDict
 
 from mlife.badcases.intake.refusal import DEEPEST_FIELD, EXPECTED, LONGEST_TEXT, MOST_FIELDS, Unfit, unfit
-from mlife.core.annotation import EXAMPLES, STRICT, Annotation, annotation_adapter, inconsistency
+from mlife.core.annotation import EXAMPLES, STRICT, Annotation, annotation_adapter, bare, inconsistency
 from mlife.core.sealing import NUMBER, TEXT, is_sealed
 
 JSON = Any
@@ -266,28 +266,13 @@ def _check_pair(prediction: JSON, truth: JSON, kind: str | None) -> None:
             f"is another type than the prediction's {prediction['type']}",
             EXPECTED["truth"],
         )
-    if kind in (None, "failure") and _bare(prediction) == _bare(truth):
+    if kind in (None, "failure") and bare(prediction) == bare(truth):
         raise Unfit(
             "truth",
             truth.get("label", truth),
             "is what was predicted",
             "a truth that differs, or kind rare or long_tail",
         )
-
-
-def _bare(said: JSON) -> JSON:
-    """What was said, without how sure it was."""
-    if said["type"] == "class":
-        return said["label"]
-    if said["type"] == "labels":
-        return frozenset(said["labels"])
-    if isinstance(said, dict):
-        return {k: [_no_score(p) for p in v] if isinstance(v, list) else v for k, v in said.items() if k != "scores"}
-    return said
-
-
-def _no_score(part: JSON) -> JSON:
-    return {k: v for k, v in part.items() if k != "score"} if isinstance(part, dict) else part
 
 
 def _check_shape(field: str, said: JSON) -> None:

@@ -16,6 +16,7 @@ from mlife.training import views
 from mlife.training.pages.live import log_of
 from mlife.training.pages.shown import as_json, live_of, names_of, the_task, tile
 from mlife.training.states import Kind
+from mlife.training.typed import is_class
 from mlife.training.views import Comparison, Score, TaskView
 from mlife.ui import Cell, Interval, answer, comparison, matrix, page, render
 from mlife.ui.doing import Hands
@@ -89,6 +90,8 @@ def _found(read: Reader, task: TaskView, score: Score) -> dict[str, Any]:
     """What a model did on a group: by class, as a matrix, and the first wrong samples."""
     key = views.set_key(task.task_id, score.model_id, score.group_id)
     confusions = views.confusions(read, key)
+    if not all(is_class(c.truth) and is_class(c.label) for c in confusions):
+        confusions = []  # nothing that could stand in a matrix
     labels = sorted({c.truth for c in confusions} | {c.label for c in confusions})
     here = f"/tasks/{task.task_id}/samples?model={score.model_id}&group={score.group_id}"
     cells = {

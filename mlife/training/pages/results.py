@@ -13,6 +13,7 @@ from mlife.core.projection import Reader
 from mlife.core.statistics import mcnemar_exact
 from mlife.training import views
 from mlife.training.pages.shown import FILE_PAGE, THUMBNAIL, names_of, report_link, the_task, tile
+from mlife.training.typed import worded
 from mlife.training.views import Change, Comparison, ModelFacts, Result, TaskView
 from mlife.ui import answer, page, with_query
 from mlife.ui.doing import Hands
@@ -121,13 +122,16 @@ def _known(read: Reader, *model_ids: str) -> dict[str, ModelFacts]:
 
 
 def _tile(task: TaskView | None, model_id: str, change: Change) -> dict[str, object]:
-    result = Result(change.sha256, change.truth, change.label, change.score, change.label == change.truth)
+    right = change.state in ("fixed", "kept")
+    result = Result(change.sha256, change.truth, change.label, change.score, right)
     return {
-        "change": change,
+        "truth": worded(change.truth),
+        "label": worded(change.label),
+        "other_label": worded(change.other_label),
         "src": THUMBNAIL.format(change.sha256),
         "href": FILE_PAGE.format(change.sha256),
-        "alt": f"a {change.truth}",
-        "report": "" if result.correct else report_link(task, model_id, result),
+        "alt": f"a {worded(change.truth)}",
+        "report": None if result.correct else report_link(task, model_id, result),
     }
 
 

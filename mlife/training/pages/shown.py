@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import orjson
 from fastapi import Request
 
 from mlife.core.errors import there_is
 from mlife.core.projection import Reader
 from mlife.training import views
 from mlife.training.live import Live, live
+from mlife.training.typed import is_class, typed, worded
 from mlife.training.views import ModelFacts, Result, TaskView
 
 FILE_PAGE, THUMBNAIL = "/files/{}", "/files/{}/thumbnail?size=96"
 REPORT_FORM = "/badcases/report"
 """BAM's form; it is filled from the address."""
+LONGEST_ADDRESS = 6_000
+"""Characters that every server and browser takes."""
 
 
 def runs_of(request: Request) -> Path:
@@ -56,6 +60,22 @@ def names_of(models: Sequence[ModelFacts]) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportOf:
+    """
+    The hyperlink between MTT and BAM: a failing sample as a badcase report that only has to be sent.
+
+    Args:
+        href: the form, filled from the address; empty where that would be too long for one.
+        fields: what the form is filled with, to be posted.
+        known: the reports of this file and model that there are.
+    """
+
+    href: str
+    fields: Mapping[str, str]
+    known: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tile:
     """A sample in a gallery: its picture, what it is, what the model said, and where it can be reported."""
 
@@ -66,25 +86,26 @@ class Tile:
     label: str
     score: float | None
     correct: bool
-    report: str
+    report: ReportOf | None
 
 
 def tile(task_like: TaskView | None, model_id: str, result: Result) -> Tile:
     """*result* as a tile; the report link carries all that BAM's form asks for."""
+    truth, label = worded(result.truth), worded(result.label)
     return Tile(
         src=THUMBNAIL.format(result.sha256),
         href=FILE_PAGE.format(result.sha256),
-        alt=f"{result.truth} read as {result.label}",
-        truth=result.truth,
-        label=result.label,
+        alt=f"{truth} read as {label}",
+        truth=truth,
+        label=label,
         score=result.score,
         correct=result.correct,
-        report="" if result.correct else report_link(task_like, model_id, result),
+        report=None if result.correct else report_link(task_like, model_id, result),
     )
 
 
-def report_link(task: TaskView | None, model_id: str, result: Result) -> str:
-    """The hyperlink between MTT and BAM: a failing sample as a badcase report that only has to be sent."""
+def report_link(task: TaskView | None, model_id: str, result: Result) -> ReportOf:
+    """Where a failing sample of any type is reported."""
     said: dict[str, Any] = {
         "system": task.system if task else None,
         "function": task.function if task else None,
@@ -96,4 +117,15 @@ def report_link(task: TaskView | None, model_id: str, result: Result) -> str:
         "prediction": result.label,
         "score": result.score,
     }
-    return f"{REPORT_FORM}?{urlencode({k: v for k, v in said.items() if v is not None})}"
+    if not (is_class(result.truth) and is_class(result.label)):
+        prediction = typed(result.label)
+        said |= {"type": prediction["type"], "prediction": _text(prediction), "truth": _text(typed(result.truth))}
+        said["score"] = None  # parts have their own
+    fields = {name: str(value) for name, value in said.items() if value is not None}
+    href = f"{REPORT_FORM}?{urlencode(fields)}"
+    known = f"/reports?{urlencode({'q': f'sha256:{result.sha256} model:{model_id}'})}"
+    return ReportOf(href if len(href) <= LONGEST_ADDRESS else "", fields, known)
+
+
+def _text(annotation: dict[str, Any]) -> str:
+    return orjson.dumps(annotation).decode()
