@@ -17,7 +17,7 @@ import click
 from mlife.cli.terminal import explain
 from mlife.core.errors import MLifeError
 
-NOT_NOUNS = {"regrouping", "reporting", "terminal"}
+NOT_NOUNS = {"failures", "regrouping", "reporting", "suggesting", "terminal"}
 
 
 class Nouns(click.Group):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlife.cli import regrouping, reporting
+from mlife.cli import export, regrouping, reporting
 from mlife.cli.terminal import json_option, print_json, show, told_done, with_home
 from mlife.core.errors import there_is
 
@@ -27,6 +27,9 @@ def command() -> None:
 
 for one in (*reporting.COMMANDS, *regrouping.COMMANDS):
     command.add_command(one)
+
+
+command.add_command(export.badcases, "export")
 
 
 @command.command("list")

@@ -7,10 +7,12 @@ import io
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
@@ -18,6 +20,7 @@ from starlette.testclient import TestClient
 from mlife.badcases.exporting import RISKY, Column, as_it_was, harmless, written
 from mlife.badcases.views import lists
 from mlife.badcases.views.export import columns_of, rows_of
+from mlife.cli.badcase import command as badcase
 from tests.badcases.conftest import NOW, Field, report
 
 RISKS = ["=1+1", "+4", "-4", "@SUM(A1)", "\tx", "'quoted", "plain", "", "a=b"]
@@ -140,3 +143,27 @@ def test_a_sealed_word_is_readable_again() -> None:
     (line,) = written("ndjson", columns, [[("sealed:v1:abc",), ("plain",)]], lambda text: text.upper(), None)
 
     assert line == b'{"client":"SEALED:V1:ABC"}\n{"client":"PLAIN"}\n'
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson", "parquet"])
+def test_a_selection_of_ids_is_exported_at_the_terminal(
+    filled: Field, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlife.cli.export.PART", 2)
+    ids = filled.read(lists.matching_ids, "", now=NOW)[:3]
+    out = tmp_path / "out"
+    asked = ["--ids", "-", "--format", form, "-o", str(out), "--home", str(filled.home.settings.home)]
+    listed = "badcase_id,title\r\n" + "".join(f"{i},x\r\n" for i in [*ids, ids[0], "bc-none"])
+    done = CliRunner().invoke(badcase, ["export", *asked], input=listed, catch_exceptions=False)
+
+    assert (done.exit_code, done.stderr) == (0, "3 of the 4 that are named are badcases\n")
+    if form == "parquet":
+        pq = pytest.importorskip("pyarrow.parquet")
+        told = pq.read_table(out)["badcase_id"].to_pylist()
+    elif form == "csv":
+        told = [row[0] for row in csv.reader(io.StringIO(out.read_text()))][1:]
+    else:
+        told = [orjson.loads(line)["badcase_id"] for line in out.read_bytes().splitlines()]
+    assert sorted(told) == sorted(ids)
+    nothing = CliRunner().invoke(badcase, ["export", *asked], input="", catch_exceptions=False)
+    assert (nothing.exit_code, nothing.stderr) == (0, "")
