@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -58,6 +60,67 @@ def test_more_than_can_be_counted_is_said(filled: Field) -> None:
     found = filled.read(analyse_reports, "", now=NOW, most=10)
 
     assert (found.counted, found.is_whole) == (10, False)
+
+
+def counted(values: Iterable[tuple[str | None, int]]) -> list[tuple[str | None, int]]:
+    """Each value with the sum of its numbers, most first, as anybody would add them up."""
+    counts: Counter[str | None] = Counter()
+    for value, n in values:
+        counts[value] += n
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0] is not None, item[0] or ""))
+
+
+@pytest.fixture
+def mixed(either: Field) -> Field:
+    """On either database, reports of which some lack what others have."""
+    severities, places, remarks = (
+        (None, "minor", "critical"),
+        (None, "tunnel", "city"),
+        (None, "low sun, night", "rain"),
+    )
+    sent: list[dict[str, Any]] = []
+    for n in range(150):
+        parts = {"severity": severities[n % 3], "place": places[n % 7 % 3], "description": remarks[n % 13 % 3]}
+        parts |= {"version": f"1.{n % 3}", "client": f"fleet-{n % 6}", "function": "digit" if n % 4 else "letter"}
+        parts["observed_at"] = f"2026-{1 + n % 11:02d}-20T03:00:00Z"
+        sent.append(report(str(n % 7) if n % 11 else None, str(n % 5 + 7), picture=n, **parts))
+    either.send(*sent)
+    either.do(commands.triage, badcase_id=either.read(lists.badcases, now=NOW).items[0].badcase_id)
+    return either
+
+
+def test_what_one_statement_counts_is_what_counting_one_by_one_gives(mixed: Field) -> None:
+    for q in ("", "night", "-night function:digit", "place:city client:fleet-2", "version:1.2 OR rain", "truth:none"):
+        found = mixed.read(analyse_reports, q, now=NOW)
+        rows = mixed.read(lists.reports, q, now=NOW, limit=500).items
+        top = {badcase for badcase, _ in counted((r.badcase_id, 1) for r in rows)[:40]}
+        cells = Counter((r.badcase_id, r.version) for r in rows if r.badcase_id in top)
+        assert found.counted == len(rows) > 0
+        for name in ("function", "version", "client", "place"):
+            values = [(getattr(r, name), 1) for r in rows if name != "place" or r.place]
+            assert [(s.value, s.count) for s in found.shares[name]] == counted(values), (q, name)
+        assert found.confusion == Counter((r.truth, r.prediction) for r in rows if r.prediction is not None)
+        last = found.weeks[-1]
+        assert last.count == len([r for r in rows if r.observed_at >= last.begins]) > 0
+        assert found.matrix == cells
+        assert found.titles.keys() == top
+
+
+def test_facets_count_what_the_list_shows(mixed: Field) -> None:
+    every = mixed.read(lists.reports, now=NOW, limit=500).items
+    for q in ("", "night", "-night function:digit", "status:new reports>2", "client:fleet-2", "truth:none"):
+        listed = mixed.read(lists.badcases, q, now=NOW, limit=500).items
+        found = mixed.read(statistics.facets, q, now=NOW)
+        here = {v.badcase_id for v in listed}
+        of_reports = {
+            name: counted((getattr(r, name), 1) for r in every if r.badcase_id in here and getattr(r, name))
+            for name in ("version", "client", "place")
+        }
+        of_badcases = {
+            name: counted((getattr(v, name), 1) for v in listed) for name in ("status", "function", "severity", "owner")
+        }
+        assert listed
+        assert {n: [(s.value, s.count) for s in shares] for n, shares in found.items()} == {**of_badcases, **of_reports}
 
 
 def test_badcases_stand_against_versions(filled: Field) -> None:

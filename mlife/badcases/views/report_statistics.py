@@ -1,18 +1,18 @@
-"""The statistics of exactly the reports that a query finds, or that are selected: counted one by one in one pass."""
+"""The statistics of exactly the reports that a query finds, or that are selected, which are found once."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, and_, func, select, type_coerce
+from sqlalchemy import CTE, BigInteger, Select, Text, and_, cast, select, type_coerce
 
 from mlife.badcases.views.rows import Share, Week
 from mlife.badcases.views.search import readable, searchable_reports
-from mlife.badcases.views.statistics import STATISTIC_ROWS, monday, titles_of
+from mlife.badcases.views.shares import counts_of, grouped, kept, shares
+from mlife.badcases.views.statistics import monday, titles_of
 from mlife.badcases.views.tables import report_rows
 from mlife.badcases.wording import PLACE
 from mlife.core.projection import Reader
@@ -21,7 +21,7 @@ from mlife.core.query import compile_query, parse
 r = report_rows.c
 MOST = 200_000
 """Reports that are counted, the newest first; a page says so where there are more."""
-PART = 10_000
+PAIRS = 400
 WEEKS = 26
 DAY = 86_400_000_000
 
@@ -62,55 +62,36 @@ def analyse_reports(
     condition = compile_query(parse(q), searchable_reports, now)
     if only is not None:
         condition = and_(condition, r.number.in_(only))
-    week = (type_coerce(r.observed_at, BigInteger) // DAY + 3) // 7
-    statement = (
-        select(r.function, r.version, r.truth, r.predicted, r.client, r.badcase_id, week.label("week"))
-        .where(condition)
-        .order_by(r.number.desc())
-        .limit(most + 1)
-    )
-    names = ("function", "version", "client", "badcase_id", "week")
-    counts: dict[str, Counter[Any]] = {name: Counter() for name in (*names, "pair", "cell")}
-    total = 0
-    for part in read.parts(statement, PART):
-        function, version, truth, predicted, client, badcase, weeks = zip(*part, strict=True)
-        total += len(part)
-        for name, values in zip(names, (function, version, client, badcase, weeks), strict=True):
-            counts[name].update(values)
-        counts["pair"].update(zip(truth, predicted, strict=True))
-        counts["cell"].update(zip(badcase, version, strict=True))
-    shares = {name: _shares(counts[name]) for name in ("function", "version", "client")}
-    top = [badcase_id for badcase_id, _ in counts["badcase_id"].most_common(STATISTIC_ROWS)]
+    week = cast((type_coerce(r.observed_at, BigInteger) // DAY + 3) // 7, Text)
+    columns = (r.function, r.version, r.truth, r.predicted, r.client, r.place, r.badcase_id)
+    those = kept(select(*columns, week.label("week")).where(condition).order_by(r.number.desc()).limit(most + 1))
+    rows = grouped(read, _asked(those))
+    total = sum(row.how_many for row in rows["week"])
     return ReportStatistics(
         counted=min(total, most),
         is_whole=total <= most,
-        shares={**shares, PLACE: _places(read, condition)},
-        confusion={pair: n for pair, n in counts["pair"].most_common(400) if pair[1] is not None},
-        weeks=_weeks(counts["week"]),
-        matrix={cell: n for cell, n in counts["cell"].items() if cell[0] in set(top)},
-        titles=titles_of(read, top),
+        shares=shares({name: rows[name] for name in ("function", "version", "client", PLACE)}),
+        confusion={(row.shown, row.other): row.how_many for row in rows["pair"]},
+        weeks=_weeks({int(row.shown): row.how_many for row in rows["week"]}),
+        matrix={(row.shown, row.other): row.how_many for row in rows["cell"]},
+        titles=titles_of(read, sorted({row.shown for row in rows["cell"]})),
     )
 
 
-def _shares(counts: Counter[Any]) -> list[Share]:
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0] is not None, str(item[0])))
-    return [Share(value, n) for value, n in ranked[:STATISTIC_ROWS]]
+def _asked(those: CTE) -> Mapping[str, Select[Any]]:
+    """What is counted in the reports found; `cell`: those of the badcases with most, by version."""
+    c = those.c
+    top = counts_of(c.badcase_id).subquery()
+    return {
+        **{name: counts_of(c[name]) for name in ("function", "version", "client")},
+        PLACE: counts_of(c.place).where(readable(c.place)),
+        "pair": counts_of(c.truth, and_of=c.predicted, most=PAIRS).where(c.predicted.is_not(None)),
+        "week": counts_of(c.week, most=None),
+        "cell": counts_of(c.badcase_id, and_of=c.version, most=None).where(c.badcase_id.in_(select(top.c.shown))),
+    }
 
 
-def _places(read: Reader, condition: Any) -> list[Share]:
-    """Reports by where they happened; sealed places are left out, as none is like another."""
-    how_many = func.count().label("how_many")
-    rows = read.all(
-        select(r.place, how_many)
-        .where(condition, readable(r.place))
-        .group_by(r.place)
-        .order_by(how_many.desc(), r.place)
-        .limit(STATISTIC_ROWS)
-    )
-    return [Share(row.place, row.how_many) for row in rows]
-
-
-def _weeks(counts: Counter[int]) -> list[Week]:
+def _weeks(counts: Mapping[int, int]) -> list[Week]:
     if not counts:
         return []
     last = max(counts)

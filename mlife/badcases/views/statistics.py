@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import CTE, ColumnElement, Select, and_, func, select
 
 from mlife.badcases.views import fields, history
 from mlife.badcases.views.rows import Share, Week
-from mlife.badcases.views.search import FREE, counted_badcases, searchable_badcases, severity_word
+from mlife.badcases.views.search import FREE, counted_badcases, searchable_badcases
+from mlife.badcases.views.shares import counts_of, found, grouped, reports_in, shares
 from mlife.badcases.views.tables import (
     badcase_clients,
     badcase_fields,
@@ -28,22 +29,23 @@ b = badcase_rows.c
 MATRIX_ROWS = 20
 """Badcases of the matrix of versions."""
 FACET_FIELDS = 4
-STATISTIC_ROWS = 40
-"""Values that a statistic names; the rest are few."""
 
 
 def facets(read: Reader, q: str, *, now: datetime) -> dict[str, list[Share]]:
     """For each facet of the badcases that match: its values with the number of badcases, most first."""
-    condition = and_(compile_query(parse(q), searchable_badcases, now), counted_badcases())
+    those = found(and_(compile_query(parse(q), searchable_badcases, now), counted_badcases()))
+    f = badcase_fields.c
+    single = {name: counts_of(those.c[name]) for name in ("status", "function", "severity", "owner")}
+    declared = {f"{FREE}{name}": reports_in(f.value, those).where(f.name == name) for name in _facet_fields(read)}
+    return shares(grouped(read, {**single, **_several(those), **declared}))
+
+
+def _several(those: CTE) -> dict[str, Select[Any]]:
+    """Reports by what a badcase has several of."""
     return {
-        "status": _shares(read, b.status, condition),
-        "function": _shares(read, b.function, condition),
-        "severity": _shares(read, severity_word, condition),
-        "owner": _shares(read, b.owner, condition),
-        "version": _versions(read, condition),
-        "client": _clients(read, condition),
-        PLACE: _places(read, condition),
-        **{f"{FREE}{name}": _by_field(read, name, condition) for name in _facet_fields(read)},
+        "version": reports_in(badcase_versions.c.version, those),
+        "client": reports_in(badcase_clients.c.client, those),
+        PLACE: reports_in(badcase_places.c.place, those),
     }
 
 
@@ -51,49 +53,6 @@ def _facet_fields(read: Reader) -> list[str]:
     """Declared fields with few values, as many as fit beside a list; the place is a facet of its own."""
     few = [name for name, kind in fields.sought(read).items() if kind in ("choice", "flag") and name != PLACE]
     return few[:FACET_FIELDS]
-
-
-def _by_field(read: Reader, name: str, condition: ColumnElement[bool]) -> list[Share]:
-    c = badcase_fields.c
-    return _joined(read, c.value, func.sum(c.frequency), c.badcase_id, and_(condition, c.name == name))
-
-
-def _shares(read: Reader, column: ColumnElement[Any], condition: ColumnElement[bool]) -> list[Share]:
-    shown, how_many = column.label("shown"), func.count().label("how_many")
-    rows = read.all(
-        select(shown, how_many)
-        .select_from(badcase_rows)
-        .where(condition)
-        .group_by(shown)
-        .order_by(how_many.desc(), shown)
-        .limit(STATISTIC_ROWS)
-    )
-    return [Share(row.shown, row.how_many) for row in rows]
-
-
-def _versions(read: Reader, condition: ColumnElement[bool]) -> list[Share]:
-    v = badcase_versions.c
-    return _joined(read, v.version, func.sum(v.frequency), v.badcase_id, condition)
-
-
-def _clients(read: Reader, condition: ColumnElement[bool]) -> list[Share]:
-    c = badcase_clients.c
-    return _joined(read, c.client, func.sum(c.frequency), c.badcase_id, condition)
-
-
-def _joined(
-    read: Reader, value: Any, count: ColumnElement[Any], badcase_id: Any, condition: ColumnElement[bool]
-) -> list[Share]:
-    """Reports by a value of a table of many rows a badcase."""
-    rows = read.all(
-        select(value.label("shown"), count.label("how_many"))
-        .select_from(badcase_rows.join(value.table, badcase_id == b.badcase_id))
-        .where(condition)
-        .group_by(value)
-        .order_by(count.desc(), value)
-        .limit(STATISTIC_ROWS)
-    )
-    return [Share(row.shown, row.how_many) for row in rows]
 
 
 def analyse(read: Reader, q: str, *, now: datetime, only: Sequence[str] | None = None) -> dict[str, Any]:
@@ -108,6 +67,8 @@ def analyse(read: Reader, q: str, *, now: datetime, only: Sequence[str] | None =
     condition = and_(compile_query(parse(q), searchable_badcases, now), counted_badcases())
     if only is not None:
         condition = and_(condition, b.badcase_id.in_(only))
+    those = found(condition)
+    summed = {name: counts_of(those.c[name], count=func.sum(those.c.frequency)) for name in ("function", "status")}
     total = func.sum(b.frequency)
     pairs = read.all(
         select(b.truth, b.predicted, total.label("how_many"))
@@ -117,27 +78,19 @@ def analyse(read: Reader, q: str, *, now: datetime, only: Sequence[str] | None =
         .limit(400)
     )
     return {
-        "function": _summed(read, b.function, condition),
-        "status": _summed(read, b.status, condition),
-        "version": _versions(read, condition),
-        "client": _clients(read, condition),
+        **shares(grouped(read, {**summed, **_several(those)})),
         "confusion": {(row.truth, row.predicted): row.how_many for row in pairs},
         "weeks": weeks(read, condition),
-        "place": _places(read, condition),
         "times": history.times_to(read, condition),
         "solved": history.solved(read, condition),
         **_by_version(read, condition),
     }
 
 
-def _places(read: Reader, condition: ColumnElement[bool]) -> list[Share]:
-    p = badcase_places.c
-    return _joined(read, p.place, func.sum(p.frequency), p.badcase_id, condition)
-
-
 def places_of(read: Reader, badcase_id: str) -> list[Share]:
     """Where a badcase happened, most reports first."""
-    return _places(read, b.badcase_id == badcase_id)
+    those = found(b.badcase_id == badcase_id)
+    return shares(grouped(read, {PLACE: reports_in(badcase_places.c.place, those)}))[PLACE]
 
 
 def _by_version(read: Reader, condition: ColumnElement[bool]) -> dict[str, Any]:
@@ -159,18 +112,6 @@ def titles_of(read: Reader, badcase_ids: Sequence[str]) -> dict[str, str]:
     """badcase → its title."""
     rows = read.all(select(b.badcase_id, b.title).where(b.badcase_id.in_(badcase_ids)))
     return {row.badcase_id: row.title for row in rows}
-
-
-def _summed(read: Reader, column: Any, condition: ColumnElement[bool]) -> list[Share]:
-    total = func.sum(b.frequency)
-    rows = read.all(
-        select(column.label("shown"), total.label("how_many"))
-        .where(condition)
-        .group_by(column)
-        .order_by(total.desc(), column)
-        .limit(STATISTIC_ROWS)
-    )
-    return [Share(row.shown, row.how_many) for row in rows]
 
 
 def weeks_matching(read: Reader, q: str, *, now: datetime, most: int = 26) -> list[Week]:
