@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
+import orjson
 import pytest
 from starlette.testclient import TestClient
 
@@ -284,6 +286,25 @@ def test_the_address_of_a_merged_badcase_leads_to_its_home_with_a_sentence_and_a
     client.post(f"/badcases/{ids[SEVEN]}/unmerge")
     drain(field.home)
     assert client.get(f"/badcases/{ids[SEVEN]}").url.path == f"/badcases/{ids[SEVEN]}"
+
+
+def test_a_merge_of_many_is_taken_back_as_one_by_its_toast_and_all_or_none(
+    door: tuple[TestClient, Field, dict[str, str]],
+) -> None:
+    client, field, ids = door
+    chosen = {"selected": "*", "q": "function:digit"}
+    client.post("/badcases/merge", data=chosen, follow_redirects=False)
+    undo = orjson.loads(base64.urlsafe_b64decode(client.cookies["mlife_said"]))[1]
+    drain(field.home)
+    assert list(ids_of(field)) == [NINE]
+    refused = client.post("/api/v1/badcases/unmerge", json={"badcase_ids": [ids[SEVEN], ids[NINE]]})
+    assert refused.status_code == 409
+    drain(field.home)
+    assert list(ids_of(field)) == [NINE]
+
+    assert client.post(undo, follow_redirects=False).status_code == 303
+    drain(field.home)
+    assert set(ids_of(field)) == {NINE, SEVEN, ONE}
 
 
 def test_reports_are_split_off_from_the_gallery_and_the_toast_undoes_it(

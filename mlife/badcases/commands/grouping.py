@@ -117,6 +117,11 @@ def unmerge(given: Given, *, badcase_id: Name, reason: Words = "") -> list[Event
     return [BadcaseUnmerged(badcase_id=badcase_id, was_into=where, reason=reason, by=given.actor)]
 
 
+def unmerge_all(given: Given, *, badcase_ids: Annotated[list[Name], Field(max_length=MOST_MERGED)]) -> list[Event]:
+    """Take several merges back in one append; if one of them can't be, none is."""
+    return [event for badcase_id in dict.fromkeys(badcase_ids) for event in unmerge(given, badcase_id=badcase_id)]
+
+
 def split(
     given: Given,
     *,

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from mlife.badcases import commands
+from mlife.badcases.commands.grouping import unmerge_all
 from mlife.badcases.events import BadcaseMerged, BadcaseSplit, BadcaseUnmerged, ReportCorrected
 from mlife.badcases.fingerprint import explain
 from mlife.badcases.pages.shown import done, picture_of, the_badcase
 from mlife.badcases.regrouping import to_merge, to_split
 from mlife.badcases.views import grouping, lists
 from mlife.badcases.views.search import searchable_reports
-from mlife.core.command import Done, check_input
+from mlife.core.command import check_input
 from mlife.core.errors import Refused
 from mlife.core.projection import Reader
 from mlife.ui import answer, page, selection, with_query
@@ -24,8 +25,6 @@ from mlife.ui.lists import asked
 from mlife.ui.said import Said, listed
 
 router = APIRouter(tags=["grouping"])
-UNDONE_AT_ONCE = 100
-"""Merges that one undo takes back: its address names each."""
 
 
 @router.post("/api/v1/badcases/merge")
@@ -63,7 +62,7 @@ def _merge(request: Request, hands: Doing, ids: list[str], said: dict[str, Any])
     merged = [e.badcase_id for e in made.events if isinstance(e, BadcaseMerged)]
     into = given["into"]
     words = f"{_counted(merged)} counted in {into} now" if merged else f"nothing was left to do: all are in {into}"
-    undo = f"/badcases/unmerge?of={','.join(merged)}" if len(merged) <= UNDONE_AT_ONCE else ""
+    undo = f"/badcases/unmerge?last={made.position}&count={len(merged)}"
     return done(request, made, f"/badcases/{into}", words, undo=undo, into=into, merged=merged)
 
 
@@ -73,18 +72,18 @@ def _counted(ids: list[str]) -> str:
 
 @router.post("/api/v1/badcases/unmerge")
 @router.post("/badcases/unmerge", include_in_schema=False)
-def unmerge_many(request: Request, hands: Hands, said: Said, of: str = "") -> Response:
-    """Take merges back: `badcase_ids`."""
-    ids = list(dict.fromkeys(listed(said.get("badcase_ids", of))))
+def unmerge_many(request: Request, hands: Hands, said: Said, last: int = 0, count: int = 0) -> Response:
+    """Take merges back, all or none: `badcase_ids`, or those of the `count` events up to position `last`."""
+    ids = listed(said.get("badcase_ids", ""))
+    if 0 < count <= commands.MOST_MERGED and last >= count:
+        made_then = hands.ports.store.read(last - count, count)
+        ids += [r.event.badcase_id for r in made_then if isinstance(r.event, BadcaseMerged)]
     if not ids:
         raise Refused("no badcase is named", remedy="name those that shall be counted by themselves again")
-    made = Done(0, ())
-    homes: list[str] = []
-    for badcase_id in ids:
-        made = hands.executor(commands.unmerge, badcase_id=badcase_id)
-        homes += [e.was_into for e in made.events if isinstance(e, BadcaseUnmerged)]
+    made = hands.do(unmerge_all, **check_input(unmerge_all, {"badcase_ids": ids}))
+    home = made.first(BadcaseUnmerged).was_into
     words = f"{_counted(ids)} counted by {'itself' if len(ids) == 1 else 'themselves'} again"
-    return done(request, made, f"/badcases/{homes[0]}", words, badcase_ids=ids)
+    return done(request, made, f"/badcases/{home}", words, badcase_ids=ids)
 
 
 @router.post("/api/v1/badcases/{badcase_id}/unmerge")
