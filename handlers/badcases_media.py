@@ -32,7 +32,7 @@ def want_the_bytes(fact: Recorded[BadcaseTriaged], do: Do) -> None:
         do(want_data, badcase_id=badcase_id, links=links)
 
 
-@handler("badcases.fetch_data", on=ReportDataWanted)
+@handler("badcases.fetch_data", on=ReportDataWanted, slow=True)
 def fetch_the_bytes(fact: Recorded[ReportDataWanted], do: Do) -> None:
     """
     Read the links of one step, a few at a time; each is in the store, or it is said why not.

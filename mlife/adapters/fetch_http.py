@@ -9,23 +9,22 @@ Proxies of the environment are not asked: behind one, nobody could see where a l
 from __future__ import annotations
 
 import ssl
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from string import punctuation
-from tempfile import SpooledTemporaryFile
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 from urllib.parse import quote, urljoin, urlsplit
 
 import httpcore
 
 from mlife import __version__
 from mlife.core.errors import Misconfigured, shortened
-from mlife.core.media.links import Bounds, Options, Unreadable, addresses, public_addresses
+from mlife.core.media.links import Bounds, Options, Unreadable, addresses, kept, public_addresses
 
 REDIRECTS = 5
 CONNECT_SECONDS = 5.0
-IN_MEMORY = 4 << 20
+LOOK_SECONDS = 0.5
+"""Between looks whether the process is to end."""
 _HEADERS: dict[bytes | str, bytes | str] = {
     "Accept": "*/*",
     "Accept-Encoding": "identity",  # the bytes as they are: their digest is what counts
@@ -54,12 +53,12 @@ class HttpFetcher:
         """See `Fetcher`."""
         until = bounds.until
         uri = quote(uri, safe=punctuation)  # a link may be written with letters of any script
-        backend = _Guarded(self._trusted, until)
+        backend = _Guarded(self._trusted, bounds, until)
         with httpcore.ConnectionPool(ssl_context=self._trust, network_backend=backend) as pool:
             for _ in range(REDIRECTS + 1):
                 _check(uri)
                 with _explained(), pool.stream(
-                    "GET", uri.encode(), headers=_headers(uri), extensions={"timeout": _timeouts(until)}
+                    "GET", uri.encode(), headers=_headers(uri)
                 ) as answer:  # fmt: skip
                     if answer.status not in {301, 302, 303, 307, 308}:
                         return _body(answer, bounds, until)
@@ -104,28 +103,7 @@ def _body(answer: httpcore.Response, bounds: Bounds, until: float) -> BinaryIO:
     if _header(answer, b"content-encoding").lower() not in {b"", b"identity"}:
         raise Unreadable("answers with encoded bytes, whose digest is another")
     told = _header(answer, b"content-length")
-    if told.isdigit() and int(told) > bounds.bytes:
-        raise Unreadable(f"has {int(told):,} bytes; at most {bounds.bytes:,} are read")
-    kept = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - the caller closes it
-    size = 0
-    try:
-        for piece in answer.iter_stream():
-            size += len(piece)
-            if size > bounds.bytes:
-                raise Unreadable(f"has more than {bounds.bytes:,} bytes")
-            if time.monotonic() > until:
-                raise Unreadable(f"takes longer than {bounds.seconds:g} s", is_passing=True)
-            kept.write(piece)
-    except BaseException:
-        kept.close()
-        raise
-    kept.seek(0)
-    return cast("BinaryIO", kept)
-
-
-def _timeouts(until: float) -> dict[str, float]:
-    left = max(0.1, until - time.monotonic())
-    return {"connect": min(CONNECT_SECONDS, left), "read": left, "write": left, "pool": left}
+    return kept(answer.iter_stream(), int(told) if told.isdigit() else None, bounds, until)
 
 
 @contextmanager
@@ -144,9 +122,9 @@ def _explained() -> Iterator[None]:
 class _Guarded(httpcore.NetworkBackend):
     """Connects to addresses that were looked at, and to nothing else."""
 
-    def __init__(self, trusted: frozenset[str], until: float) -> None:
+    def __init__(self, trusted: frozenset[str], bounds: Bounds, until: float) -> None:
         self._inner = httpcore.SyncBackend()
-        self._trusted, self._until = trusted, until
+        self._trusted, self._bounds, self._until = trusted, bounds, until
 
     def connect_tcp(
         self,
@@ -160,9 +138,45 @@ class _Guarded(httpcore.NetworkBackend):
         judged = addresses(host, port) if host.lower() in self._trusted else public_addresses(host, port)
         fault: Exception = Unreadable("leads to a host without an address")
         for address in judged:
-            left = max(0.1, self._until - time.monotonic())
+            left = min(CONNECT_SECONDS, self._bounds.left(self._until))
             try:
-                return self._inner.connect_tcp(address, port, min(timeout or left, left), local_address, socket_options)
+                there = self._inner.connect_tcp(address, port, left, local_address, socket_options)
+                return _Hurried(there, self._bounds, self._until)
             except (httpcore.NetworkError, httpcore.TimeoutException) as e:
                 fault = e
         raise fault
+
+
+class _Hurried(httpcore.NetworkStream):
+    """A connection that ends with the time there is: a host that sends a byte now and then gains none by it."""
+
+    def __init__(self, inner: httpcore.NetworkStream, bounds: Bounds, until: float) -> None:
+        self._inner, self._bounds, self._until = inner, bounds, until
+        self._is_silent = True
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        while True:
+            left = self._bounds.left(self._until)
+            try:
+                found = self._inner.read(max_bytes, min(LOOK_SECONDS, left))
+            except httpcore.ReadTimeout:
+                if self._is_silent and left <= LOOK_SECONDS:
+                    raise
+            else:
+                self._is_silent = False
+                return found
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, self._bounds.left(self._until))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        secured = self._inner.start_tls(ssl_context, server_hostname, self._bounds.left(self._until))
+        return _Hurried(secured, self._bounds, self._until)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)

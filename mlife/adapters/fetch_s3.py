@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from tempfile import SpooledTemporaryFile
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from mlife.core.errors import Corrupt, HomeUnusable, Misconfigured, NotFound, Unavailable, shortened
-from mlife.core.media.links import Bounds, Options, Unreadable
+from mlife.core.media.links import Bounds, Options, Unreadable, kept
 
 CHUNK = 1 << 20
-IN_MEMORY = 4 << 20
 
 
 class S3Fetcher:
@@ -55,7 +52,8 @@ class S3Fetcher:
         until = bounds.until
         try:
             with open_object(server, unquote(parts.path.lstrip("/")), None) as found:
-                return _kept(found.as_binary(), found.size, bounds, until)
+                body = found.as_binary()
+                return kept(iter(lambda: body.read(CHUNK), b""), found.size, bounds, until)
         except NotFound as e:
             raise Unreadable("is not in its bucket") from e
         except Unavailable as e:
@@ -64,19 +62,3 @@ class S3Fetcher:
             raise Unreadable(f"can't be read from its server: {e}", is_passing=True) from e
         except Misconfigured as e:
             raise Unreadable(f"can't be read: {e.message}", remedy=e.remedy) from e
-
-
-def _kept(found: BinaryIO, size: int, bounds: Bounds, until: float) -> BinaryIO:
-    if size > bounds.bytes:
-        raise Unreadable(f"has {size:,} bytes; at most {bounds.bytes:,} are read")
-    kept = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - the caller closes it
-    try:
-        while piece := found.read(CHUNK):
-            if time.monotonic() > until:
-                raise Unreadable(f"takes longer than {bounds.seconds:g} s", is_passing=True)
-            kept.write(piece)
-    except BaseException:
-        kept.close()
-        raise
-    kept.seek(0)
-    return cast("BinaryIO", kept)

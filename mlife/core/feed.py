@@ -34,6 +34,8 @@ class Feed:
         self._offered: list[Recorded[Event]] = []
         self._sizes: deque[tuple[int, int]] = deque()  # events and bytes of what came together
         self._door = threading.Lock()
+        self.beside: Feed | None = None
+        """Another runner's of this process, to which everything read is offered: it is decoded once."""
         self.reached = 0
         """The highest position that the runner has read."""
 
@@ -42,6 +44,8 @@ class Feed:
         start, run = self._recent
         if not start <= position < start + len(run):
             start, run = self._recent = (position, self._brought(position, limit) or self._store.read(position, limit))
+            if self.beside is not None and not self.beside.is_full:
+                self.beside.offer(run)
         self.reached = max(self.reached, start + len(run))
         return run[position - start :] if position > start else run
 

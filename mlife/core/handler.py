@@ -94,6 +94,7 @@ class Handler:
     types: frozenset[str]
     run: Callable[[Recorded[Any], Do], None]
     latest_per: Callable[[Recorded[Any]], str] | None
+    is_slow: bool = False
 
     def takes(self, type_name: str) -> bool:
         """Does it handle events of this (versioned) type?"""
@@ -132,7 +133,11 @@ timers: dict[str, Timer] = {}
 
 
 def handler(
-    name: str, *, on: type[Event] | tuple[type[Event], ...], latest_per: Callable[[Recorded[Any]], str] | None = None
+    name: str,
+    *,
+    on: type[Event] | tuple[type[Event], ...],
+    latest_per: Callable[[Recorded[Any]], str] | None = None,
+    slow: bool = False,
 ) -> Callable[[Callable[[Recorded[Any], Do], None]], Callable[[Recorded[Any], Do], None]]:
     """
     Register a function as the handler of event classes.
@@ -142,6 +147,7 @@ def handler(
         on: the event class or classes.
         latest_per: for facts that come in floods (reports): of several facts with the same value, handle the last.
             The handler then looks at the query tables, and what it decides must depend on them and not on the fact.
+        slow: it waits for others' machines. Such handlers have a thread of their own, so that nothing else waits.
 
     Raises:
         Misconfigured: another function has the name.
@@ -150,7 +156,7 @@ def handler(
 
     def declare(run: Callable[[Recorded[Any], Do], None]) -> Callable[[Recorded[Any], Do], None]:
         _unique(name, handlers, run)
-        handlers[name] = Handler(name, frozenset(c.declared.name for c in classes), run, latest_per)
+        handlers[name] = Handler(name, frozenset(c.declared.name for c in classes), run, latest_per, slow)
         return run
 
     return declare

@@ -12,9 +12,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from mlife.core.beside import BESIDE_SECONDS, in_a_thread, slow
 from mlife.core.command import Executor
 from mlife.core.control import let_be, skips_of
 from mlife.core.errors import Conflict, MLifeError, Refused, Unavailable, in_a_line
@@ -71,12 +73,14 @@ class Runner:
 
     Args:
         lock_wait: seconds between tries to become the runner while another process is.
+        is_beside: it serves the slow handlers of another of this process.
     """
 
     ports: Ports
     executor: Executor
     book: HandlerBook
     lock_wait: float = 0.5
+    is_beside: bool = False
 
     def __post_init__(self) -> None:
         self._moved = threading.Condition()
@@ -84,11 +88,10 @@ class Runner:
         self._follows = False
         self._serves: frozenset[str] | None = None
         self._assigned: frozenset[str] | None = None
+        self._beside: Runner | None = None
         self.feed = Feed(self.ports.store)
         self._in_vain: set[tuple[str, int]] = set()
         self._forget()
-
-    # --- living ---
 
     def run(self, stop: threading.Event) -> None:
         """Follow the log until *stop* is set, whenever the runner lock can be had."""
@@ -99,15 +102,15 @@ class Runner:
                         self._forget()
                         sweep(self.ports)
                         self._follows = True
-                        try:
+                        with self._slow_ones():
                             self._follow(stop)
-                        finally:
-                            self._follows = False
                         return
             except MLifeError as e:
                 log.error("%s", e)  # noqa: TRY400 - it says what happened; the stack adds nothing
             except Exception:
                 log.exception("the runner could not begin; it tries again")
+            finally:
+                self._follows = False
             stop.wait(self.lock_wait)
 
     def work(self, stop: threading.Event) -> None:
@@ -115,7 +118,24 @@ class Runner:
         with self._moved:
             self._serves = frozenset()
             self._assigned = self._assigned or self._serves
-        self._follow(stop)
+        with self._slow_ones():
+            self._follow(stop)
+
+    @contextmanager
+    def _slow_ones(self) -> Iterator[None]:
+        """Slow handlers have a runner beside this one, for the block."""
+        if self.is_beside or not slow():
+            yield
+            return
+        beside = Runner(self.ports, self.executor, self.book, is_beside=True)
+        with self._moved:
+            beside.serve(slow() if self._assigned is None else slow() & self._assigned, timeout=0)
+            self._beside, self.feed.beside = beside, beside.feed
+        try:
+            with in_a_thread(beside):
+                yield
+        finally:
+            self._beside = self.feed.beside = None
 
     def serve(self, names: Iterable[str], *, timeout: float = 10.0) -> bool:
         """
@@ -126,8 +146,10 @@ class Runner:
         """
         with self._moved:
             wanted = self._assigned = frozenset(names)
+            beside = self._beside
             self.ports.store.wake()
-            return self._moved.wait_for(lambda: self._serves == wanted or self._assigned != wanted, timeout)
+            ended = self._moved.wait_for(lambda: self._serves == wanted or self._assigned != wanted, timeout)
+        return ended if beside is None else beside.serve(wanted & slow(), timeout=timeout) and ended
 
     def _take_assignment(self) -> None:
         """Another process may have run meanwhile what is assigned now: read everything anew."""
@@ -138,14 +160,15 @@ class Runner:
                 self._moved.notify_all()
 
     def _mine(self, name: str) -> bool:
-        return self._serves is None or name in self._serves
+        return (self._serves is None or name in self._serves) and (self._beside is None or name not in slow())
 
     def _follow(self, stop: threading.Event) -> None:
+        pause = BESIDE_SECONDS if self.is_beside else ELSEWHERE_SECONDS
         while not stop.is_set():
             try:
                 head = self.ports.store.head()
                 if not self.step():
-                    self.ports.store.wait(head, TIMER_SECONDS if self._seen_by_all else ELSEWHERE_SECONDS)
+                    self.ports.store.wait(head, TIMER_SECONDS if self._seen_by_all else pause)
             except MLifeError as e:
                 self._forget()  # a database may come back as an older copy of itself
                 self.feed.forget()
@@ -176,6 +199,8 @@ class Runner:
     def step(self) -> bool:
         """One round: project, handle, look at the timers. True if there was anything to do."""
         self._take_assignment()
+        if self._beside is not None:
+            self._beside.executor = self.executor
         busy = self.project(limit=LIVE_RUN)
         busy = self._handle_all() or busy
         if not busy:
@@ -183,9 +208,11 @@ class Runner:
             self.feed.forget()
         return (self._mine(TIMERS) and self._timekeeper.run(self.executor)) or busy
 
-    def _slowest(self) -> int:
+    def slowest(self) -> int:
+        """The position up to which all that it serves has dealt with everything."""
         moving = [s.position for s in self._standings.values() if s.state == "live"]
-        return min([*moving, *(self._positions or {}).values()], default=0)
+        mine = [at for name, at in (self._positions or {}).items() if self._mine(name)]
+        return min([*moving, *mine], default=0)
 
     def settle(self, timeout: float = 30.0) -> int:
         """
@@ -203,7 +230,9 @@ class Runner:
             if not self._follows:
                 self._settled = self._slowest_elsewhere()
             with self._moved:
-                if self._settled >= head:
+                beside = self._beside if self._follows else None
+                settled = self._settled >= head and (beside is None or beside.slowest() >= head)
+                if settled and self.ports.store.head() == head:  # a slow one may have added something meanwhile
                     return head
                 left = deadline - time.monotonic()
                 if left <= 0:
@@ -211,7 +240,7 @@ class Runner:
                 self._moved.wait(min(0.05, left))
 
     def _slowest_elsewhere(self) -> int:
-        """As `_slowest`, where another process is the runner: as the tables and the book have it."""
+        """As `slowest`, where another process is the runner: as the tables and the book have it."""
         moving = [s.position for s in self.ports.views.standings() if s.state == "live" and _is_read_here(s)]
         places = self.book.positions()
         return min([*moving, *(places.get(name, 0) for name in handlers)], default=0)
@@ -223,7 +252,7 @@ class Runner:
         return Unavailable(f"not everything has been dealt with up to {head} after {timeout:g} s: {said}")
 
     def _tell_settled(self) -> None:
-        slowest = self._slowest()
+        slowest = self.slowest()
         if slowest != self._settled:
             with self._moved:
                 self._settled = slowest

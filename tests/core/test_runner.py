@@ -272,14 +272,14 @@ def test_an_idle_runner_with_a_stopped_projection_does_not_spin(
 
 def test_a_fault_of_mlifes_own_does_not_end_the_runner(toy_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     faults: list[Exception] = [RuntimeError("a bug")]
-    slowest = toy_home.runner._slowest
+    slowest = toy_home.runner.slowest
 
     def faulty() -> int:
         if faults:
             raise faults.pop()
         return slowest()
 
-    monkeypatch.setattr(toy_home.runner, "_slowest", faulty)
+    monkeypatch.setattr(toy_home.runner, "slowest", faulty)
     with toy_home.running() as runner:
         toy_home.do(make, name="a")
         runner.settle(10)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, BinaryIO, Protocol, TypeAlias
+from tempfile import SpooledTemporaryFile
+from typing import Any, BinaryIO, Protocol, TypeAlias, cast
 
-from mlife.core.errors import Misconfigured, MLifeError, shortened
+from mlife.core.errors import Misconfigured, MLifeError, Unavailable, shortened
 from mlife.core.media.plugins import FETCHERS, plugin
 
 MOST_BYTES = 256 << 20
@@ -23,8 +25,10 @@ MOST_SECONDS = 20.0
 """For one linked file, from the look-up of its host's name to its last byte."""
 
 AWAY_SECONDS = 60.0
-"""Until a host is asked again that did not answer."""
+"""Until a host is asked again that did not answer, or took too long; twice as long each time it happens again."""
+LONGEST_AWAY = 600.0
 MOST_AWAY = 1_000
+IN_MEMORY = 4 << 20
 
 
 class Unreadable(MLifeError):
@@ -46,15 +50,62 @@ class Unreadable(MLifeError):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much one link may cost."""
+    """
+    How much one link may cost.
+
+    Args:
+        stop: set when the process is to end; then nothing more is waited for.
+    """
 
     bytes: int = MOST_BYTES
     seconds: float = MOST_SECONDS
+    stop: threading.Event | None = None
 
     @property
     def until(self) -> float:
         """The moment (`time.monotonic`) that is the last, counted from now."""
         return time.monotonic() + self.seconds
+
+    def left(self, until: float) -> float:
+        """
+        Seconds until the moment *until*, which was counted before.
+
+        Raises:
+            Unreadable: there are none. Unavailable: the process is to end; another reads the link.
+        """
+        if self.stop is not None and self.stop.is_set():
+            raise Unavailable("links are not read any more: the process ends")
+        left = until - time.monotonic()
+        if left <= 0:
+            raise Unreadable(f"takes longer than {self.seconds:g} s", is_away=True)
+        return left
+
+
+def kept(pieces: Iterable[bytes], told: int | None, bounds: Bounds, until: float) -> BinaryIO:
+    """
+    What comes, to be read from its start; the caller closes it.
+
+    Args:
+        told: how many bytes will come, if anybody said so. until: the last moment, as of `Bounds.until`.
+
+    Raises:
+        Unreadable: there is more of it than *bounds* allow, or it takes longer.
+    """
+    if told is not None and told > bounds.bytes:
+        raise Unreadable(f"has {told:,} bytes; at most {bounds.bytes:,} are read")
+    found, size = SpooledTemporaryFile(IN_MEMORY), 0  # noqa: SIM115 - the caller closes it
+    try:
+        for piece in pieces:
+            size += len(piece)
+            if size > bounds.bytes:
+                raise Unreadable(f"has more than {bounds.bytes:,} bytes")
+            bounds.left(until)
+            found.write(piece)
+    except BaseException:
+        found.close()
+        raise
+    found.seek(0)
+    return cast("BinaryIO", found)
 
 
 class Fetcher(Protocol):
@@ -85,7 +136,9 @@ class Links:
     def __init__(self, options: Mapping[str, Options]) -> None:
         self._options = options
         self._fetcher = lru_cache(maxsize=256)(self._made)
-        self._away: dict[tuple[str, str], float] = {}
+        self._away: dict[tuple[str, str], tuple[float, float]] = {}
+        self.stop: threading.Event | None = None
+        """Set when the process is to end; see `Bounds`."""
 
     def fetch(self, system: str, uri: str, bounds: Bounds | None = None) -> BinaryIO:
         """
@@ -96,16 +149,20 @@ class Links:
         """
         scheme, _, rest = uri.partition(":")
         host = (system, rest.removeprefix("//").partition("/")[0])
-        if self._away.get(host, 0.0) > time.monotonic():
-            raise Unreadable("leads to a host that did not answer a moment ago", is_passing=True)
+        again, pause = self._away.get(host, (0.0, 0.0))
+        if again > time.monotonic():
+            raise Unreadable("leads to a host that did not answer in time a moment ago", is_passing=True)
         try:
-            return self._fetcher(system, scheme.lower()).fetch(uri, bounds or Bounds())
+            found = self._fetcher(system, scheme.lower()).fetch(uri, replace(bounds or Bounds(), stop=self.stop))
         except Unreadable as e:
             if e.is_away:  # many links to one dead host must not cost a time-out each
                 if len(self._away) >= MOST_AWAY:
                     self._away.clear()
-                self._away[host] = time.monotonic() + AWAY_SECONDS
+                pause = min(2 * pause or AWAY_SECONDS, LONGEST_AWAY)
+                self._away[host] = (time.monotonic() + pause, pause)
             raise
+        self._away.pop(host, None)
+        return found
 
     def _made(self, system: str, scheme: str) -> Fetcher:
         make: MakeFetcher | None = plugin(FETCHERS, scheme)
