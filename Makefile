@@ -40,8 +40,10 @@ bench-cluster: components ## measure the cluster size on servers of this machine
 	@mkdir -p build
 	@$(BIN)/python -m infra.local run -- $(BIN)/mlife bench --cluster $(ARGS)
 
-soak: components ## a thousand kills; then the tests of files over the second S3 server
+soak: components ## a thousand kills; then the features' tests on PostgreSQL, those of files over the second S3 server
 	@$(BIN)/python -m tests.oracle --kills 1000 $(ARGS)
+	@MLIFE_TEST_STORE=postgres $(BIN)/python -m pytest -n 2 --dist loadgroup \
+		tests/badcases tests/data tests/training tests/serving tests/media
 	@$(BIN)/python -m infra.local prepare --minio
 	@MLIFE_TEST_S3=minio $(BIN)/python -m pytest tests/contract/test_blobs.py $(wildcard tests/adapters/test_blobs_minio*.py) \
 		tests/data tests/infra

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from starlette.testclient import TestClient
 
 
+ON_POSTGRES = os.environ.get("MLIFE_TEST_STORE") == "postgres"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip tests marked ``browser`` where Debian's Chromium is missing; in CI they run, and fail, instead."""
     if shutil.which("chromium") or os.environ.get("CI"):
@@ -43,8 +46,15 @@ def drain(home: Home, rounds: int = 1_000) -> int:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    """An opened home in a folder of its own, with every installed feature; its runner is not running (see `drain`)."""
+def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    """
+    An opened home in a folder of its own, with every installed feature; its runner is not running (see `drain`).
+
+    With ``MLIFE_TEST_STORE=postgres`` its log and tables are in a schema of PostgreSQL, also for the terminal: any test
+    of a feature is one of both sizes.
+    """
+    if ON_POSTGRES:
+        monkeypatch.setenv("MLIFE_STORE", request.getfixturevalue("postgres_url"))
     with open_home(settings(tmp_path / "home", config=tmp_path / "no.toml")) as opened:
         yield opened
 

@@ -196,6 +196,8 @@ class Plans:
 
 @contextmanager
 def plans(field: Field) -> Iterator[Plans]:
+    if field.home.settings.store.startswith("postgresql"):
+        pytest.skip("SQLite's plans; those of PostgreSQL: tests/adapters/test_postgres_plans.py")
     with field.home.ports.views.read() as read:
         yield Plans(read)
 
