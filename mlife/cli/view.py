@@ -79,6 +79,23 @@ def remove(home: Home, view_id: str, as_json: bool) -> None:
     _told(home, done.position, view_id, "is removed" if done.events else "was removed before", as_json=as_json)
 
 
+@command.command("undo")
+@click.argument("view_id")
+@json_option
+@with_home
+def undo(home: Home, view_id: str, as_json: bool) -> None:
+    """
+    Take the last saving or removing of a view back; twice is as it was.
+
+    \b
+    mlife view undo open-digits
+    """
+    from mlife.badcases.commands.saved import undo_view
+
+    done = home.do(undo_view, view_id=view_id)
+    _told(home, done.position, view_id, "means what it meant before", as_json=as_json)
+
+
 def _told(home: Home, position: int, view_id: str, words: str, *, as_json: bool) -> None:
     if position:
         home.see(position)

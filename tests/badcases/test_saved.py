@@ -52,6 +52,29 @@ def test_the_same_name_means_the_new_query_and_a_removed_one_nothing(filled: Fie
         filled.do(commands.remove_view, view_id="never")
 
 
+def test_a_view_that_was_removed_or_overwritten_comes_back_and_goes_again(client: TestClient, field: Field) -> None:
+    def query() -> str | None:
+        field.settle()
+        return next((v.query for v in field.read(saved_views)), None)
+
+    url = "/api/v1/views"
+    for q in ("open:yes", "status:new"):
+        client.post(url, json={"name": "Night", "query": q})
+    client.post(f"{url}/night/undo")
+    assert query() == "open:yes"
+    client.post(f"{url}/night/undo")
+    assert query() == "status:new"
+    page = client.post("/views/night/remove", headers=HTML)
+    assert query() is None
+    assert 'action="/views/night/undo"' in page.text
+    client.post("/views/night/undo")
+    assert query() == "status:new"
+    assert client.post(f"{url}/never/undo").status_code == 404
+    client.post(url, json={"name": "Day", "query": ""})
+    client.post(f"{url}/day/undo")
+    assert query() == "status:new"
+
+
 def test_reports_have_views_of_their_own(filled: Field) -> None:
     filled.do(commands.save_view, name="Unsure", query="score<0.5", of="reports")
     assert [v.of for v in filled.read(saved_views, "reports")] == ["reports"]

@@ -17,16 +17,18 @@ Of = Literal["badcases", "reports"]
 
 
 class SavedQuery(State):
-    """What a name means; `said` is None before it is saved, and after it was removed."""
+    """What a name means, and meant before the last change; None before it is saved, and after it was removed."""
 
     category = "view"
 
     def __init__(self, id: str) -> None:
         super().__init__(id)
-        self.said: tuple[str, str, str, str] | None = None
+        self.said: tuple[str, Of, str, str] | None = None
+        self.before: tuple[str, Of, str, str] | None = None
 
     def apply(self, event: Event) -> None:
         """Take one event of the stream into account."""
+        self.before = self.said
         match event:
             case ViewSaved():
                 self.said = (event.name, event.of, event.query, event.sort)
@@ -69,3 +71,14 @@ def remove_view(given: Given, *, view_id: Annotated[str, Field(min_length=1, max
     if not known.exists:
         raise no_such("view", view_id)
     return [ViewRemoved(view_id=view_id, by=given.actor)] if known.said else []
+
+
+def undo_view(given: Given, *, view_id: Annotated[str, Field(min_length=1, max_length=128)]) -> list[Event]:
+    """Let a name mean again what it meant before the last change; twice is as it was."""
+    known = given(SavedQuery, view_id)
+    if not known.exists:
+        raise no_such("view", view_id)
+    if known.before is None:
+        return remove_view(given, view_id=view_id)
+    name, of, query, sort = known.before
+    return [ViewSaved(view_id=view_id, name=name, of=of, query=query, sort=sort, by=given.actor)]

@@ -6,10 +6,10 @@ from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from mlife.badcases import commands
-from mlife.badcases.commands.saved import view_id_of
+from mlife.badcases.commands.saved import undo_view, view_id_of
 from mlife.badcases.pages.shown import done
 from mlife.badcases.views.saved import check, saved_view, saved_views
 from mlife.core.command import check_input
@@ -60,7 +60,7 @@ def save(request: Request, hands: Hands, said: Said) -> Response:
     view_id = view_id_of(given["name"])
     made = hands.edit(f"view/{view_id}", commands.save_view, **given)
     words = f"{given['name']} is saved" if made.events else f"{given['name']} was saved so before"
-    return done(request, made, f"/views/{view_id}", words, view_id=view_id)
+    return done(request, made, f"/views/{view_id}", words, undo=f"/views/{view_id}/undo", view_id=view_id)
 
 
 @router.post("/api/v1/views/{view_id}/remove")
@@ -68,6 +68,13 @@ def save(request: Request, hands: Hands, said: Said) -> Response:
 def remove(request: Request, hands: Hands, view_id: str) -> Response:
     """Forget a saved view."""
     made = hands.edit(f"view/{view_id}", commands.remove_view, view_id=view_id)
-    if wants_json(request):
-        return JSONResponse({"position": made.position, "view_id": view_id})
-    return see(f"/views?min_position={made.position}", f"{view_id} is removed")
+    undo_it = f"/views/{view_id}/undo"
+    return done(request, made, "/views", f"{view_id} is removed", undo=undo_it, view_id=view_id)
+
+
+@router.post("/api/v1/views/{view_id}/undo")
+@router.post("/views/{view_id}/undo", include_in_schema=False)
+def undo(request: Request, hands: Hands, view_id: str) -> Response:
+    """Take the last saving or removing of a view back; twice is as it was."""
+    made = hands.edit(f"view/{view_id}", undo_view, view_id=view_id)
+    return done(request, made, "/views", f"{view_id} means what it meant before", view_id=view_id)
