@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import and_, select
+from sqlalchemy import and_, select, text
 
 from mlife.badcases.events import BadcaseReported, ReportDataFetched
 from mlife.core.events import Event, Recorded, registry, to_micros
@@ -251,7 +251,8 @@ def remove_rows(run: Run, tx: Tx) -> None:
         found = tx.execute(select(t.rows.c.row_key, t.rows.c.body).where(chosen))
         if e.document_id in _testing(tx, {e.document_id}):
             tx.add(t.uses, [u for f in found for u in _uses(f[1], "testing", e.document_id, -1)])
-            tx.delete(t.uses, and_(t.uses.c.used_in == e.document_id, t.uses.c.times <= 0))
+            of_rows = text("kind <> 'reported'")  # in these very words: the index by place has no others
+            tx.delete(t.uses, and_(t.uses.c.used_in == e.document_id, t.uses.c.times <= 0, of_rows))
         tx.delete(t.row_classes, t.row_classes.c.row_key.in_([f[0] for f in found]))
         tx.delete(t.rows, chosen)
         gone[e.document_id] += len(found)

@@ -21,19 +21,28 @@ from mlife.badcases.views.tables import badcase_fields, badcase_places, function
 from mlife.badcases.wording import PLACE, place_in
 from mlife.core.events import Recorded, to_micros
 from mlife.core.projection import Tx
+from mlife.core.sealing import NUMBER as SEALED_NUMBER
+from mlife.core.sealing import TEXT as SEALED
 from mlife.core.sealing import is_sealed
 
 JSON = dict[str, Any]
 Declared = Mapping[tuple[str, str], Sequence[FieldDeclared]]
 f, bf, r = report_fields.c, badcase_fields.c, report_rows.c
+MARKS = SEALED.encode(), SEALED_NUMBER.encode()
+"""What the bytes of free fields have in them if one is sealed."""
 SLICE = 5_000
 """Reports that are read at once when a field is declared later than they came."""
 
 
 def kept(free: JSON | None) -> str | None:
     """The free fields of a report as they stand in its row, without those that are sealed; None if there are none."""
-    readable = {name: value for name, value in (free or {}).items() if not is_sealed(value)}
-    return orjson.dumps(readable, option=orjson.OPT_SORT_KEYS).decode() if readable else None
+    if not free:
+        return None
+    told = orjson.dumps(free, option=orjson.OPT_SORT_KEYS)
+    if any(mark in told for mark in MARKS):
+        open_ones = {name: value for name, value in free.items() if not is_sealed(value)}
+        told = orjson.dumps(open_ones, option=orjson.OPT_SORT_KEYS) if open_ones else b""
+    return told.decode() or None
 
 
 def declared(tx: Tx) -> Declared:

@@ -7,7 +7,7 @@ Reports are read as plain JSON and not as events: intake checked them, and build
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -45,7 +45,6 @@ JSON = dict[str, Any]
 SEVERITIES = {"minor": 1, "major": 2, "critical": 3}
 SETTLED = ("shipped", "closed", "recurring")
 """Statuses that a report alone may change."""
-MICROSECOND = timedelta(microseconds=1)
 DAY = 86_400_000_000
 """Of microseconds."""
 
@@ -148,12 +147,8 @@ def _pseudonym(client: str | None) -> str | None:
 
 
 def _micros(moment: datetime) -> int:
-    return (moment - EPOCH) // MICROSECOND
-
-
-def _week(micros: int) -> int:
-    """Weeks since Monday 29 December 1969."""
-    return (micros // DAY + 3) // 7
+    since = moment - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 class _Counts:
@@ -161,7 +156,6 @@ class _Counts:
 
     def __init__(self) -> None:
         self.badcases: dict[str, JSON] = {}
-        self.weeks: dict[tuple[str, int], int] = {}
         self.days: dict[tuple[str, int], int] = {}
         self.versions: dict[tuple[str, str, str], JSON] = {}
         self.clients: dict[tuple[str, str], int] = {}
@@ -181,8 +175,6 @@ class _Counts:
             known["last_severity"] = max(severity, known["last_severity"])
         day = (badcase_id, at // DAY)
         self.days[day] = self.days.get(day, 0) + 1
-        week = (badcase_id, _week(at))
-        self.weeks[week] = self.weeks.get(week, 0) + 1
         version = (badcase_id, row["version"], row["model_id"])
         seen = self.versions.get(version)
         if seen is None:
@@ -209,10 +201,11 @@ class _Counts:
         """Add everything to the tables."""
         tx.add(badcase_rows, self.badcases.values())
         tx.add(badcase_versions, self.versions.values())
-        tx.add(
-            badcase_weeks,
-            [{"badcase_id": b, "week": w, "frequency": n} for (b, w), n in self.weeks.items()],
-        )
+        weeks: dict[tuple[str, int], int] = {}
+        for (badcase_id, day), count in self.days.items():
+            week = (badcase_id, (day + 3) // 7)  # since Monday 29 December 1969
+            weeks[week] = weeks.get(week, 0) + count
+        tx.add(badcase_weeks, [{"badcase_id": b, "week": w, "frequency": n} for (b, w), n in weeks.items()])
         tx.add(
             badcase_clients,
             [{"badcase_id": b, "client": c, "frequency": n} for (b, c), n in self.clients.items()],

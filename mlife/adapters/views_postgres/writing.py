@@ -32,7 +32,6 @@ from mlife.adapters.views_sql.rows import (
     folded,
     keys_of,
     replaced,
-    values_of,
 )
 from mlife.core.projection import Standing
 from mlife.core.tables import AnyRow, TextIndex
@@ -93,15 +92,15 @@ class PostgresTx:
 
     def insert(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
         """See `Tx.insert`."""
-        for some in by_columns(list(self._fitting(table, rows))):
-            if len(some) < COPIED or not all(_type_of(table.c[name]) in IN_BINARY for name in some[0]):
+        for columns, some, values in by_columns(list(self._fitting(table, rows))):
+            if len(some) < COPIED or not all(_type_of(table.c[name]) in IN_BINARY for name in columns):
                 self._given(table, some, f"INSERT INTO {self._place(table)}", "")
             else:
-                self._copy(table, some)
+                self._copy(table, columns, values)
 
     def insert_missing(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
         """See `Tx.insert_missing`."""
-        for some in by_columns(folded(table, self._fitting(table, rows), first)):
+        for _, some, _ in by_columns(folded(table, self._fitting(table, rows), first)):
             self._given(table, some, f"INSERT INTO {self._place(table)}", "ON CONFLICT DO NOTHING")
 
     def upsert(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -117,7 +116,7 @@ class PostgresTx:
     def update(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
         """See `Tx.update`. Changes of one row are put together first, which is what applying them in order gives."""
         keys = keys_of(table)
-        for some in by_columns(folded(table, self._fitting(table, rows), replaced)):
+        for _, some, _ in by_columns(folded(table, self._fitting(table, rows), replaced)):
             changed = [quote(c) for c in some[0] if c not in keys]
             if changed:
                 sets = ", ".join(f"{c} = given.{c}" for c in changed)
@@ -129,7 +128,7 @@ class PostgresTx:
         """Insert *rows*, and where the key is there set columns to *value* of (column, what it has, what is new)."""
         keys = keys_of(table)
         on_key = f"ON CONFLICT ({', '.join(map(quote, keys))}) DO"
-        for some in by_columns(rows):
+        for _, some, _ in by_columns(rows):
             sets = ", ".join(
                 f"{quote(c)} = {value(c, f'mine.{quote(c)}', f'excluded.{quote(c)}')}" for c in some[0] if c not in keys
             )
@@ -140,13 +139,12 @@ class PostgresTx:
         columns = ", ".join(map(quote, some[0]))
         self._send(f"{insert} ({columns}) {_select(table, some)} {conflict}", some)
 
-    def _copy(self, table: Table, some: Rows) -> None:
-        columns = tuple(some[0])
+    def _copy(self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
         into = f"COPY {self._place(table)} ({', '.join(map(quote, columns))}) FROM STDIN (FORMAT BINARY)"
         self._settle()
         with self._db.cursor().copy(into.encode()) as copy:
             copy.set_types([IN_BINARY[_type_of(table.c[name])] for name in columns])
-            for row in values_of(columns, some):
+            for row in rows:
                 copy.write_row(row)
 
     def _fitting(self, table: Table, rows: Iterable[Row]) -> Iterable[Row]:

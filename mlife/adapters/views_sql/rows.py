@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
@@ -24,13 +23,15 @@ def keys_of(table: Table) -> tuple[str, ...]:
 
 def folded(table: Table, rows: Iterable[Row], fold: Fold) -> Rows:
     """One row for each primary key, sorted by it."""
-    key_of = itemgetter(*keys_of(table))
-    by_key: dict[Any, Row] = {}
-    for row in rows:
-        key = key_of(row)
-        old = by_key.get(key)
-        by_key[key] = row if old is None else fold(old, row)
-    return [by_key[key] for key in sorted(by_key)]
+    key_of, rows = itemgetter(*keys_of(table)), list(rows)
+    keys = list(map(key_of, rows))
+    by_key: dict[Any, Row] = dict(zip(keys, rows, strict=True))
+    if len(by_key) < len(rows):
+        by_key = {}
+        for key, row in zip(keys, rows, strict=True):
+            old = by_key.get(key)
+            by_key[key] = row if old is None else fold(old, row)
+    return list(map(by_key.__getitem__, sorted(by_key)))
 
 
 def first(old: Row, new: Row) -> Row:  # noqa: ARG001 - a fold
@@ -94,30 +95,27 @@ def _not_added(table: Table) -> set[str]:
     return {c.name for c in table.columns if isinstance(c.type, String)} | set(keys_of(table))
 
 
-def by_columns(rows: Rows) -> list[Rows]:
-    """*rows* in groups that give the same columns, in whatever order each row names them."""
-    if not rows or _are_alike(rows):
-        return [rows] if rows else []
+def by_columns(rows: Rows) -> list[tuple[tuple[str, ...], Rows, list[tuple[Any, ...]]]]:
+    """*rows* in groups that give the same columns: those, the rows, and the values of each in the columns' order."""
+    if not rows:
+        return []
+    columns = tuple(rows[0])
+    values = _values(columns, rows)
+    if values is not None:  # nearly always all rows are alike
+        return [(columns, rows, values)]
     groups: dict[frozenset[str], list[Row]] = {}
     for row in rows:
         groups.setdefault(frozenset(row), []).append(row)
-    return list(groups.values())
+    return [one for some in groups.values() for one in by_columns(some)]
 
 
-def _are_alike(rows: Rows) -> bool:
-    """Do all rows give the same columns? Nearly always, so that is asked in the fastest way."""
-    columns = tuple(rows[0])
+def _values(columns: tuple[str, ...], rows: Rows) -> list[tuple[Any, ...]] | None:
+    """The values of each row; None if not all of them give *columns* and no others."""
     if set(map(len, rows)) != {len(columns)}:
-        return False
+        return None
     try:
-        deque(map(itemgetter(*columns), rows), maxlen=0)
+        if len(columns) == 1:
+            return [(row[columns[0]],) for row in rows]
+        return list(map(itemgetter(*columns), rows))
     except KeyError:
-        return False
-    return True
-
-
-def values_of(columns: Sequence[str], rows: Rows) -> list[tuple[Any, ...]]:
-    """The values of each row in the order of *columns*."""
-    if len(columns) == 1:
-        return [(row[columns[0]],) for row in rows]
-    return list(map(itemgetter(*columns), rows))
+        return None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
@@ -19,6 +20,12 @@ from mlife.adapters.views_sql.generations import all_standings, named, ours, phy
 from mlife.adapters.views_sqlite.tables import SCHEMA, check_tables, index_ddl, table_ddl
 from mlife.adapters.views_sqlite.writing import SqliteTx
 from mlife.core.projection import Projection, Standing, projections
+
+WRITERS_PAGES = 32_000
+"""
+kB of pages that the writer keeps: each report touches some twenty, all over the indexes. As long as the tables are
+smaller it keeps no more than they have.
+"""
 
 
 class SqliteViews(SqlViews):
@@ -31,23 +38,29 @@ class SqliteViews(SqlViews):
         self._path = path
         self._wal = Wal(path, least=200, most=1_000)
         opened(path, SCHEMA).close()
-        self._engine = create_engine(
-            "sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=8, max_overflow=64, pool_use_lifo=True
-        )
-        event.listen(self._engine, "begin", lambda c: c.exec_driver_sql(c.info.get("begin", "BEGIN")))
-        self._listen(self._engine)
+        self._readers = self._engine("BEGIN", 4_000, pool_size=8, max_overflow=64, pool_use_lifo=True)
+        # One, as only one writes at a time, and what it has in memory stays right as long as no other one writes.
+        self._writer = self._engine("BEGIN IMMEDIATE", WRITERS_PAGES, pool_size=1, max_overflow=0)
 
-    def _connect(self) -> sqlite3.Connection:
+    def _engine(self, begin: str, cache: int, **pool: Any) -> Engine:
+        """Connections that *begin* their transactions so, each with *cache* kB of pages."""
+        engine = create_engine("sqlite://", creator=partial(self._connect, cache), poolclass=QueuePool, **pool)
+        event.listen(engine, "begin", lambda c: c.exec_driver_sql(begin))
+        self._listen(engine)
+        return engine
+
+    def _connect(self, cache: int) -> sqlite3.Connection:
         with translated(self._path):
             db = connect(self._path)
             db.execute("PRAGMA synchronous=NORMAL")  # a lost last commit takes its checkpoint along: folded again
+            db.execute(f"PRAGMA cache_size=-{cache}")
             return db
 
     @contextmanager
-    def _connected(self) -> Iterator[Connection]:
+    def _connected(self, engine: Engine) -> Iterator[Connection]:
         """A connection. A disk that fails is told in words; a statement that does is the caller's affair."""
         try:
-            with self._engine.connect() as c:
+            with engine.connect() as c:
                 yield c
         except (DBAPIError, sqlite3.Error) as fault:
             said = explained(self._path, fault.orig or fault if isinstance(fault, DBAPIError) else fault)
@@ -57,23 +70,16 @@ class SqliteViews(SqlViews):
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with self._connected() as c, c.begin():
+        with self._connected(self._readers) as c, c.begin():
             yield c
 
     @contextmanager
     def _writing(self, standing: Standing | None = None) -> Iterator[Connection]:
-        cache = 32_000 if standing is not None and standing.state == "filling" else 8_000  # kB of pages
-        with flocked(self._path), self._connected() as c:
-            db = cast("sqlite3.Connection", c.connection.driver_connection)
-            db.execute(f"PRAGMA cache_size=-{cache}")
-            c.info["begin"] = "BEGIN IMMEDIATE"
-            try:
-                with c.begin():
-                    yield c
-                if self._wal.is_long():
-                    self._wal.begin_anew(db)
-            finally:
-                c.info["begin"] = "BEGIN"
+        with flocked(self._path), self._connected(self._writer) as c:
+            with c.begin():
+                yield c
+            if self._wal.is_long():
+                self._wal.begin_anew(cast("sqlite3.Connection", c.connection.driver_connection))
 
     _asking = staticmethod(askable)
 
@@ -107,4 +113,5 @@ class SqliteViews(SqlViews):
 
     def close(self) -> None:
         """Release the connections."""
-        self._engine.dispose()
+        self._readers.dispose()
+        self._writer.dispose()

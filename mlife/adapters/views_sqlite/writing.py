@@ -18,7 +18,6 @@ from mlife.adapters.views_sql.rows import (
     folded,
     keys_of,
     replaced,
-    values_of,
 )
 from mlife.core.projection import Standing
 from mlife.core.tables import AnyRow, TextIndex
@@ -72,13 +71,12 @@ class SqliteTx:
 
     def _many(self, table: Table, rows: Rows, conflict: Callable[[Sequence[str]], str]) -> None:
         """Insert *rows*; those that give the same columns go together, in whatever order each names them."""
-        for some in by_columns(rows):
-            columns = tuple(some[0])
+        for columns, _, values in by_columns(rows):
             sql = (
                 f"INSERT INTO {physical_name(table.name, self._standing)} ({', '.join(columns)}) "
                 f"VALUES ({', '.join('?' * len(columns))}) {conflict(columns)}"
             )
-            self._cursor.executemany(sql, values_of(columns, some))
+            self._cursor.executemany(sql, values)
 
     def delete(self, table: Table, where: ColumnElement[bool]) -> None:
         """See `Tx.delete`."""

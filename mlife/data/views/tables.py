@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, text
 from sqlalchemy.types import JSON
 
 from mlife.core.tables import Moment, metadata
@@ -98,7 +98,13 @@ uses = Table(
     Column("used_in", Text, primary_key=True),
     Column("sha256", Text, primary_key=True),
     Column("times", Integer, nullable=False),
-    Index("data_uses_by_place", "used_in"),
+    # of documents and groups only: nobody asks for the files of a badcase here, and reports come in floods
+    Index(
+        "data_uses_by_place",
+        "used_in",
+        sqlite_where=text("kind <> 'reported'"),
+        postgresql_where=text("kind <> 'reported'"),
+    ),
     sqlite_with_rowid=False,
 )
 """
