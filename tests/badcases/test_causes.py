@@ -254,6 +254,7 @@ def test_an_iteration_freezes_what_a_query_found_and_says_what_changed(
     assert [b["badcase_id"] for b in told["left"]] == [seven.badcase_id]
     page = client.get(f"/iterations/{iteration_id}", headers={"accept": "text/html"}).text
     assert "1 badcase has joined" in page
+    assert "An iteration that has ended is not opened again" in page
 
 
 def test_everything_about_causes_can_be_done_through_the_door(

@@ -331,6 +331,26 @@ def test_reports_are_split_off_from_the_gallery_and_the_toast_undoes_it(
     assert "was split off, and taken back" in led.text
 
 
+def test_a_correction_is_taken_back_by_its_toast_and_that_again(
+    door: tuple[TestClient, Field, dict[str, str]],
+) -> None:
+    client, field, ids = door
+    place = field.read(lists.reports_of, ids[NINE])[0].position
+
+    def counts() -> list[int]:
+        drain(field.home)
+        return [field.read(lists.badcase, ids[t]).reports for t in (NINE, SEVEN)]
+
+    assert client.post(f"/api/v1/reports/{place}/correction/undo").status_code == 409
+    page = client.post(f"/reports/{place}/correct", data={"label": "7", "reason": "looked again"})
+    assert f'action="/reports/{place}/correction/undo"' in page.text
+    assert counts() == [2, 3]
+    client.post(f"/reports/{place}/correction/undo")
+    assert counts() == [3, 2]
+    client.post(f"/reports/{place}/correction/undo")
+    assert counts() == [2, 3]
+
+
 def test_why_is_answered_to_programs_with_counts_and_events(
     door: tuple[TestClient, Field, dict[str, str]],
 ) -> None:

@@ -10,11 +10,13 @@ from starlette.responses import Response
 
 from mlife.badcases import commands
 from mlife.badcases.commands.bulk import action_named
+from mlife.badcases.events import ReportCorrected
 from mlife.badcases.pages.detail import the_report
 from mlife.badcases.pages.shown import done, the_badcase
 from mlife.badcases.regrouping import to_correct
 from mlife.badcases.testdata import pinnable_rows
 from mlife.core.command import Done, check_input
+from mlife.core.errors import Refused
 from mlife.ui.doing import Doing, Hands
 from mlife.ui.said import Said
 
@@ -80,5 +82,24 @@ def correct(request: Request, hands: Hands, position: int, said: Said) -> Respon
         {**to_correct(report, hands.open), "truth": truth, "reason": said.get("reason", "")},
     )
     made = hands.do(commands.correct_report, **given)
-    moved = getattr(made.events[0], "badcase_id", "") if made.events else report.event.badcase_id
-    return done(request, made, f"/reports/{position}", f"the report is counted in {moved} now", badcase_id=moved)
+    return _corrected(request, made, position, report.event.badcase_id)
+
+
+@router.post("/api/v1/reports/{position}/correction/undo")
+@router.post("/reports/{position}/correction/undo", include_in_schema=False)
+def undo_correction(request: Request, hands: Hands, position: int) -> Response:
+    """Give a report the truth that it had before its last correction; twice is as it was."""
+    report = the_report(hands, position)
+    stream = hands.ports.store.read_stream(f"correction/{report.event.uid}")
+    truths = [report.event.truth, *(r.event.truth for r in stream if isinstance(r.event, ReportCorrected))]
+    if len(truths) == 1:
+        raise Refused("the truth of this report was not corrected", remedy="correct it, if it is wrong")
+    before = {"truth": hands.open(truths[-2]), "reason": "the last correction is taken back"}
+    made = hands.do(commands.correct_report, **to_correct(report, hands.open), **before)
+    return _corrected(request, made, position, report.event.badcase_id)
+
+
+def _corrected(request: Request, made: Done, position: int, was: str) -> Response:
+    moved = getattr(made.events[0], "badcase_id", "") if made.events else was
+    words, undo = f"the report is counted in {moved} now", f"/reports/{position}/correction/undo"
+    return done(request, made, f"/reports/{position}", words, undo=undo, badcase_id=moved)
