@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from mlife.core.errors import MLifeError
-from mlife.ui import design, rooms, static
+from mlife.ui import completing, design, rooms, static
 from mlife.ui.limits import BodyLimit
 from mlife.ui.pages import THEMES, digest_of, environment, local_address, render, wants_json
 from mlife.ui.problems import problem_of
@@ -73,6 +73,7 @@ def mount(app: FastAPI) -> None:
     app.include_router(static.router)
     app.include_router(router)
     app.include_router(design.router)
+    app.include_router(completing.router)
     for kind in (MLifeError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, explain)
     app.add_exception_handler(ClientDisconnect, leave)

@@ -18,13 +18,12 @@ from mlife.badcases.pages.shown import done, in_words, picture_of
 from mlife.badcases.views import alarms, alarms_measured, alarms_preview, lists, turns
 from mlife.badcases.views.alarms import RuleView, searchable_alarms
 from mlife.badcases.views.rows import AlarmView
-from mlife.badcases.views.search import searchable_badcases
 from mlife.core.command import check_input
 from mlife.core.errors import Invalid, MLifeError, Refused, there_is
 from mlife.core.projection import Reader
-from mlife.core.query import fields_help
 from mlife.ui import Bar, Mark, answer, bars, look, page, with_query
 from mlife.ui.charts import BarChart
+from mlife.ui.completing import completes
 from mlife.ui.doing import Doing, Hands
 from mlife.ui.lists import asked
 from mlife.ui.pages import wants_json
@@ -32,6 +31,7 @@ from mlife.ui.said import Said, is_form
 from mlife.ui.timeline import history_of
 
 router = APIRouter(tags=["alarms, rules"])
+completes(searchable_alarms)
 CHART_DAYS = 42
 SHOWN_BADCASES = 30
 """Of an alarm, on its page: those that are looked at first."""
@@ -251,7 +251,6 @@ def _form(hands: Doing, view: RuleView | None, rule: Rule, values: Mapping[str, 
         "values": {**values, "deliver": deliver if isinstance(deliver, str) else ",".join(deliver) or NOBODY},
         "kinds": KINDS,
         "says": says,
-        "fields": fields_help(searchable_badcases),
         "tomorrow": f"{hands.now + timedelta(days=7):%Y-%m-%d}",
         "history": history,
         "real": [],

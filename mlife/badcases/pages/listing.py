@@ -13,12 +13,15 @@ from starlette.responses import Response
 
 from mlife.badcases.pages.shown import picture_of
 from mlife.badcases.views import lists, models, statistics, turns
+from mlife.badcases.views.fields import sought
 from mlife.badcases.views.rows import AlarmView, BadcaseListing, Share, Week
 from mlife.badcases.views.saved import saved_views
-from mlife.badcases.views.search import searchable_badcases, searchable_reports
-from mlife.core.query import Listing, Range, complete, fields_help, must_page, narrow
-from mlife.ui import Bar, Mark, answer, bars, page, selection, sparkline, with_query
+from mlife.badcases.views.search import FREE, searchable_badcases, searchable_reports
+from mlife.core.projection import Reader
+from mlife.core.query import Listing, Range, must_page, narrow
+from mlife.ui import Bar, Mark, answer, bars, completing, page, selection, sparkline, with_query
 from mlife.ui.charts import BarChart
+from mlife.ui.completing import completes
 from mlife.ui.doing import Hands
 from mlife.ui.early import render_early
 from mlife.ui.filters import plural
@@ -26,6 +29,14 @@ from mlife.ui.lists import Asked, asked, facet_links
 from mlife.ui.pages import wants_json
 
 router = APIRouter(tags=["badcases"])
+
+
+def _declared(read: Reader) -> list[str]:
+    return [f"{FREE}{name}" for name in sought(read)]
+
+
+completes(searchable_badcases, names=_declared)
+completes(searchable_reports, names=_declared)
 
 
 @page(router, "/badcases")
@@ -109,13 +120,11 @@ def list_reports(
 
 
 @router.get("/api/v1/badcases/query")
-def help_with_query(q: str = "", caret: int | None = None, of: str = "badcases") -> dict[str, Any]:
-    """What could be typed next at *caret*, and every field that can be asked about."""
-    searchable = searchable_reports if of == "reports" else searchable_badcases
-    return {
-        "completions": [asdict(c) for c in complete(q, len(q) if caret is None else caret, searchable)],
-        "fields": [asdict(f) for f in fields_help(searchable)],
-    }
+def help_with_query(
+    request: Request, hands: Hands, q: str = "", caret: int | None = None, of: str = "badcases"
+) -> dict[str, Any]:
+    """What could be typed next at *caret*, and every field that can be asked about. `/api/v1/query` has all lists."""
+    return completing.help_with_query(request, hands, of if of == "reports" else "badcases", q, caret)
 
 
 def _pairs(facets: Mapping[str, Sequence[Share]]) -> dict[str, list[tuple[str | None, int]]]:

@@ -24,7 +24,7 @@ from mlife.badcases.views.tables import (
     report_text,
 )
 from mlife.badcases.views.tables.history import CAME_BACK, SOLVED
-from mlife.core.query import Field, Searchable, Text
+from mlife.core.query import Counted, Field, Searchable, Text
 from mlife.core.sealing import NUMBER, TEXT
 
 b, r = badcase_rows.c, report_rows.c
@@ -51,6 +51,17 @@ FREE = "field."
 """How the names of declared fields begin: `field.place:tunnel`."""
 
 
+def _reports_by(value: Any, *which: ColumnElement[bool]) -> Counted:
+    """Reports by a value that badcases have, or that stands in a small table of theirs."""
+    frequency = b.frequency if value.table is badcase_rows else value.table.c.frequency
+    return Counted(value, func.sum(frequency), and_(frequency != 0, *which))
+
+
+def _badcases_by(value: Any, *which: ColumnElement[bool]) -> Counted:
+    """Badcases by a value that stands in a small table of theirs."""
+    return Counted(value, func.count(value.table.c.badcase_id.distinct()), and_(value.table.c.frequency != 0, *which))
+
+
 def _badcase_field(name: str) -> Field:
     """A declared field, in any report of a badcase."""
     c = badcase_fields.c
@@ -63,6 +74,7 @@ def _badcase_field(name: str) -> Field:
         via=lambda condition: b.badcase_id.in_(select(c.badcase_id).where(named, condition)),
         amount=c.first_amount,
         moment=c.first_moment,
+        counted=_badcases_by(c.value, named),
     )
 
 
@@ -78,6 +90,7 @@ def _report_field(name: str) -> Field:
         via=lambda condition: r.number.in_(select(c.number).where(named, condition)),
         amount=c.amount,
         moment=c.moment,
+        counted=_reports_by(badcase_fields.c.value, badcase_fields.c.name == name.removeprefix(FREE)),
     )
 
 
@@ -132,6 +145,7 @@ searchable_badcases = Searchable(
             "version",
             "A version that it was reported on.",
             via=_with(badcase_versions),
+            counted=_badcases_by(badcase_versions.c.version),
         ),
         Field("client", badcase_clients.c.client, "text", "A client that it hit.", via=_with(badcase_clients)),
         Field("place", badcase_places.c.place, "text", "A place where it happened.", via=_with(badcase_places)),
@@ -182,6 +196,7 @@ searchable_badcases = Searchable(
     ),
     text=_badcase_words,
     default_sort="-priority",
+    shown=b.frequency != 0,
     families={FREE: _badcase_field},
 )
 
@@ -190,15 +205,28 @@ searchable_reports = Searchable(
     r.number,
     (
         Field("badcase", r.badcase_id, "text", "The badcase that it is counted in."),
-        Field("system", r.system, "text", "The system that failed."),
-        Field("function", r.function, "text", "The function that failed."),
-        Field("version", r.version_order, "version", "The version that failed."),
+        Field("system", r.system, "text", "The system that failed.", counted=_reports_by(b.system)),
+        Field("function", r.function, "text", "The function that failed.", counted=_reports_by(b.function)),
+        Field(
+            "version",
+            r.version_order,
+            "version",
+            "The version that failed.",
+            counted=_reports_by(badcase_versions.c.version),
+        ),
         Field("model", r.model_id, "text", "The model that the client named."),
-        Field("client", r.client, "text", "Who sent it."),
+        Field("client", r.client, "text", "Who sent it.", counted=_reports_by(badcase_clients.c.client)),
         Field("device", r.device, "text", "The device that it was seen on."),
-        Field("place", r.place, "text", "Where it happened."),
-        Field("truth", r.truth, "text", "What is right, for classes.", aliases=("is",)),
-        Field("prediction", r.predicted, "text", "What was said, for classes.", aliases=("read",)),
+        Field("place", r.place, "text", "Where it happened.", counted=_reports_by(badcase_places.c.place)),
+        Field("truth", r.truth, "text", "What is right, for classes.", aliases=("is",), counted=_reports_by(b.truth)),
+        Field(
+            "prediction",
+            r.predicted,
+            "text",
+            "What was said, for classes.",
+            aliases=("read",),
+            counted=_reports_by(b.predicted),
+        ),
         Field("score", r.score, "number", "How sure the model was, 0 to 1."),
         Field("severity", r.severity, "choice", "How bad it is.", choices=SEVERITIES, ordered=True),
         Field("kind", r.kind, "choice", "What it is a report of.", choices=KINDS),
@@ -209,6 +237,7 @@ searchable_reports = Searchable(
     ),
     text=_report_words,
     default_sort="-position",
+    large=True,
     families={FREE: _report_field},
 )
 

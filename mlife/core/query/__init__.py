@@ -8,7 +8,7 @@ into a condition on rows, `page` reads a page of them. The language itself is in
 from mlife.core.query.completion import Completion, complete
 from mlife.core.query.cursor import Cursor
 from mlife.core.query.editing import narrow, without
-from mlife.core.query.fields import Field, FieldHelp, Searchable, contains_text, fields_help
+from mlife.core.query.fields import Counted, Field, FieldHelp, Searchable, contains_text, fields_help
 from mlife.core.query.listing import Listing, counts_by, read_page
 from mlife.core.query.nodes import (
     EVERYTHING,
@@ -36,6 +36,7 @@ __all__ = [
     "EVERYTHING",
     "And",
     "Completion",
+    "Counted",
     "Cursor",
     "Exact",
     "Field",

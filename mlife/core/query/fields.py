@@ -23,6 +23,15 @@ _ORDERED = (":", "!=", "<", "<=", ">", ">=")
 
 
 @dataclass(frozen=True)
+class Counted:
+    """A small table of values: the *value*, how many rows have it (an aggregate), and which rows of it count."""
+
+    value: ColumnElement[Any]
+    count: ColumnElement[Any]
+    which: ColumnElement[bool] | None = None
+
+
+@dataclass(frozen=True)
 class Field:
     """
     One thing that can be asked about.
@@ -39,6 +48,7 @@ class Field:
         order: what to sort by instead of *column*, e.g. the rank of an ordered choice.
         via: for a column of another table: turns the condition on it into a condition on the row, e.g.
             `lambda c: badcases.c.id.in_(select(reports.c.badcase_id).where(c))`. Such a field does not sort.
+        counted: where the values that there are, are counted for a completion box; without it the rows are.
         amount, moment: of a "free" field, whose type the data says: where its numbers and its dates are, to be compared
             in order; *column* has every value as text.
     """
@@ -54,6 +64,7 @@ class Field:
     via: Callable[[ColumnElement[bool]], ColumnElement[bool]] | None = None
     amount: ColumnElement[Any] | None = None
     moment: ColumnElement[Any] | None = None
+    counted: Counted | None = None
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.aliases):
@@ -87,6 +98,8 @@ class Searchable:
         text: turns the words of full text, all of which must be found, into a condition that is never null; None when
             there is no full text.
         default_sort: used when nobody asks for another.
+        shown: which rows lists show; None: all.
+        large: too many rows to count values by reading them: only `counted` ones are told.
         families: beginning of a name, such as `field.` → the field of a name that begins so, for names that people
             make.
     """
@@ -96,6 +109,8 @@ class Searchable:
     fields: Sequence[Field]
     text: Matcher | None = None
     default_sort: str = ""
+    shown: ColumnElement[bool] | None = None
+    large: bool = False
     families: Mapping[str, Callable[[str], Field]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

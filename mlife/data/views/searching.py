@@ -177,5 +177,6 @@ searchable_files = Searchable(
         Field("stored", files.c.stored_at, "date", "When it was stored first."),
     ),
     text=contains_text(files.c.name, files.c.sha256, files.c.md5),
+    large=True,
     default_sort="-stored",
 )

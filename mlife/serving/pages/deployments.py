@@ -12,11 +12,13 @@ from mlife.core.query import without
 from mlife.serving import views
 from mlife.serving.pages.shown import in_words, the_deployment
 from mlife.ui import answer, page
+from mlife.ui.completing import completes
 from mlife.ui.doing import Hands
 from mlife.ui.lists import asked, facet_links
 from mlife.ui.timeline import history_of
 
 router = APIRouter(tags=["deployments"])
+completes(views.DEPLOYMENTS)
 FACETS = ("state", "target", "function")
 
 

@@ -19,11 +19,13 @@ from mlife.serving.pages.shown import (
     the_model,
 )
 from mlife.ui import answer, page
+from mlife.ui.completing import completes
 from mlife.ui.doing import Hands
 from mlife.ui.lists import asked, facet_links
 from mlife.ui.timeline import history_of
 
 router = APIRouter(tags=["models"])
+completes(views.MODELS)
 FACETS = ("gate", "function", "origin")
 
 

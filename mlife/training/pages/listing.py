@@ -14,10 +14,12 @@ from mlife.training import views
 from mlife.training.pages.shown import as_json, live_of
 from mlife.training.views import TaskView
 from mlife.ui import answer, page
+from mlife.ui.completing import completes
 from mlife.ui.doing import Hands
 from mlife.ui.lists import asked, facet_links
 
 router = APIRouter()
+completes(views.tasks_search)
 BOARD = ("draft", "queued", "running", "done", "failed")
 ON_BOARD = 12
 FACETS = ("state", "kind", "function")

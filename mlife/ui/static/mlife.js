@@ -147,6 +147,7 @@ const keys = {
 };
 
 function press(event) {
+  if (event.target.dataset?.complete && pressInBox(event)) return;
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (event.key === "Escape" && typing(event.target)) return event.target.blur();
   if (!keysOn() || typing(event.target) || event.target.closest("dialog, :popover-open")) return;
@@ -197,23 +198,91 @@ function explain(event) {
   toast([problem.title, problem.detail, problem.remedy].filter(Boolean).join(" · "), true);
 }
 
-// ---- completion: the list of a box with data-complete offers the whole query, as each choice would make it ----
+// ---- completion: a box with data-complete is a combobox; it offers fields, then their values with counts ----
 
 let completing = 0;
+let offered = null; // the open list: its box, what it offers, and which of them is active
+
+function makeCombobox(box) {
+  box.role = "combobox";
+  for (const [name, value] of [["autocomplete", "list"], ["haspopup", "listbox"], ["expanded", "false"]]) box.setAttribute(`aria-${name}`, value);
+}
 
 async function complete(box) {
   const mine = ++completing;
-  const address = `${box.dataset.complete}?q=${encodeURIComponent(box.value)}&caret=${box.selectionStart}`;
+  const caret = box.selectionStart;
+  const address = `${box.dataset.complete}&q=${encodeURIComponent(box.value)}&caret=${caret}`;
   const answer = await fetch(address).then((r) => (r.ok ? r.json() : null), () => null);
-  if (!answer || mine !== completing) return; // an older answer, or none: the list stays as it is
-  const made = (c) => box.value.slice(0, c.start) + c.insert + box.value.slice(c.end);
-  box.list.replaceChildren(...answer.completions.map((c) => new Option(c.help || c.label, made(c))));
+  if (mine !== completing || document.activeElement !== box) return; // an older answer, or nobody waits for it
+  if (answer?.completions.length) offer(box, answer.completions);
+  else closeOffers();
+}
+
+function offer(box, completions) {
+  closeOffers();
+  const list = document.createElement("ul");
+  Object.assign(list, { id: "completions", className: "completions", role: "listbox", ariaLabel: "What could come next" });
+  list.append(...completions.map((c, at) => {
+    const item = document.createElement("li");
+    Object.assign(item, { id: `completion-${at}`, role: "option", ariaSelected: "false" });
+    const parts = [["b", c.label], ["span", c.help], ["span", c.count === null ? "" : c.count.toLocaleString("en").replaceAll(",", "\u202f")]];
+    for (const [name, text] of parts) if (text) item.append(Object.assign(document.createElement(name), { textContent: text }), " ");
+    return item;
+  }));
+  list.style.left = `${box.offsetLeft}px`;
+  list.style.top = `${box.offsetTop + box.offsetHeight}px`;
+  box.after(list);
+  box.setAttribute("aria-expanded", "true");
+  box.setAttribute("aria-controls", list.id);
+  offered = { box, list, completions, active: -1 };
+}
+
+function closeOffers() {
+  completing += 1; // an answer that is under way opens nothing any more
+  if (!offered) return;
+  offered.box.setAttribute("aria-expanded", "false");
+  for (const name of ["aria-controls", "aria-activedescendant"]) offered.box.removeAttribute(name);
+  offered.list.remove();
+  offered = null;
+}
+
+function activate(at) {
+  const items = [...offered.list.children];
+  items[offered.active]?.setAttribute("aria-selected", "false");
+  offered.active = (at + items.length) % items.length;
+  const item = items[offered.active];
+  item.setAttribute("aria-selected", "true");
+  item.scrollIntoView({ block: "nearest" });
+  offered.box.setAttribute("aria-activedescendant", item.id);
+}
+
+function accept(at) {
+  const { box, completions } = offered;
+  const { start, end, insert } = completions[at];
+  box.setRangeText(insert, start, end, "end");
+  closeOffers();
+  box.focus();
+  if (/[:=<> ]$/.test(insert)) complete(box); // a field's name asks for its value
+}
+
+function pressInBox(event) {
+  const box = event.target;
+  if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return false;
+  const down = event.key === "ArrowDown";
+  if (!offered || offered.box !== box) return down && (complete(box), event.preventDefault(), true);
+  if (down || event.key === "ArrowUp") activate(offered.active < 0 && !down ? -1 : offered.active + (down ? 1 : -1));
+  else if (event.key === "Enter" && offered.active >= 0) accept(offered.active);
+  else if (event.key === "Escape") closeOffers();
+  else return false;
+  event.preventDefault();
+  return true;
 }
 
 // ---- wiring ----
 
 function prepare(root) {
   for (const b of all("[data-copy].later", root)) b.classList.remove("later");
+  for (const b of all("[data-complete]", root)) makeCombobox(b);
   for (const l of all("[data-follow]", root)) if (l.dataset.atEnd !== "false") l.scrollTop = l.scrollHeight;
 }
 
@@ -228,6 +297,15 @@ document.addEventListener("submit", (event) => {
 });
 document.addEventListener("input", (event) => {
   if (event.target.dataset?.complete) complete(event.target);
+});
+document.addEventListener("focusout", (event) => {
+  if (event.target === offered?.box) closeOffers();
+});
+document.addEventListener("mousedown", (event) => {
+  const item = event.target.closest?.("[role=option]");
+  if (!item || item.parentElement !== offered?.list) return;
+  event.preventDefault(); // the box keeps the focus
+  accept([...offered.list.children].indexOf(item));
 });
 document.addEventListener("change", (event) => {
   if (event.target.id === "keys-on") localStorage.setItem("mlife_keys", event.target.checked ? "on" : "off");
