@@ -12,19 +12,15 @@ from __future__ import annotations
 import atexit
 import os
 import re
-import select
-import struct
-import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass
-from json import loads
 from pathlib import Path
 from typing import Any
 
+from mlife.adapters.helper_process import Helper
 from mlife.adapters.images_pillow_worker import message
-from mlife.core.errors import Misconfigured, NotFound, Unavailable
+from mlife.core.errors import Misconfigured, NotFound
 
 SNIFFED = 4096  # bytes that `sniff` wants to see
 
@@ -92,7 +88,7 @@ class PillowImages:
         self._memory = memory
         self._timeout = timeout
         self._lock = threading.Lock()
-        self._helper: subprocess.Popen[bytes] | None = None
+        self._helper = self._new_helper()
         self._owner = os.getpid()
         atexit.register(self.close)
 
@@ -130,14 +126,17 @@ class PillowImages:
         """Stop the helper; the next question starts another."""
         if self._owner == os.getpid():
             with self._lock:
-                self._stop()
+                self._helper.stop()
 
     # ── the helper ───────────────────────────────────────────────────────────────────────────────
+
+    def _new_helper(self) -> Helper:
+        return Helper([sys.executable, "-P", str(_WORKER), str(self._memory)], "reads pictures")
 
     def _ask(self, source: Path | bytes, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         if self._owner != os.getpid():
             # After a fork the pipes still belong to the parent, and its lock may be held by nobody here.
-            self._lock, self._helper, self._owner = threading.Lock(), None, os.getpid()
+            self._lock, self._helper, self._owner = threading.Lock(), self._new_helper(), os.getpid()
         request = {**request, **self._limits}
         if isinstance(source, Path):
             sent = message({**request, "path": str(source.absolute())})
@@ -158,72 +157,10 @@ class PillowImages:
 
     def _exchange(self, sent: bytes) -> tuple[dict[str, Any], bytes] | None:
         """Send and wait for the answer; None if the helper died over it."""
-        helper = self._helper or self._start()
-        assert helper.stdin is not None
-        assert helper.stdout is not None
-        answers = _Answers(helper.stdout.fileno(), time.monotonic() + self._timeout)
         try:
-            helper.stdin.write(sent)
-            helper.stdin.flush()
-            found = loads(answers.read(struct.unpack("<I", answers.read(4))[0]))
-            body = answers.read(found.pop("body"))
-        except (BrokenPipeError, EOFError):
-            self._stop()
-            return None
+            return self._helper.ask(sent, self._timeout)
         except TimeoutError:
-            self._stop()
             return {"problem": f"takes longer than {self._timeout:g} s to be read"}, b""
-        return found, body
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        try:
-            # A session of its own: Ctrl-C in the terminal is the parent's business, and the pipe ends with the parent.
-            self._helper = subprocess.Popen(  # noqa: S603 - our own interpreter and file
-                [sys.executable, "-P", str(_WORKER), str(self._memory)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        except OSError as e:
-            raise Unavailable(
-                f"the process that reads pictures can't be started: {e.strerror}", remedy="try again"
-            ) from e
-        return self._helper
-
-    def _stop(self) -> None:
-        helper, self._helper = self._helper, None
-        if helper is None:
-            return
-        helper.kill()
-        for pipe in (helper.stdin, helper.stdout):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except BrokenPipeError:
-                    continue  # what was still to be sent is of no use now
-        helper.wait()
-
-
-class _Answers:
-    """Reads a pipe up to a moment."""
-
-    def __init__(self, descriptor: int, until: float) -> None:
-        self._descriptor = descriptor
-        self._until = until
-
-    def read(self, size: int) -> bytes:
-        """Exactly *size* bytes. Raises EOFError, TimeoutError."""
-        gathered = bytearray()
-        while len(gathered) < size:
-            left = self._until - time.monotonic()
-            if left <= 0 or not select.select([self._descriptor], [], [], left)[0]:
-                raise TimeoutError
-            piece = os.read(self._descriptor, min(size - len(gathered), 1 << 20))
-            if not piece:
-                raise EOFError
-            gathered += piece
-        return bytes(gathered)
 
 
 # ── kinds of files ───────────────────────────────────────────────────────────────────────────────

@@ -37,6 +37,7 @@ MENDED: Final = {
     "views.db": "end what runs here, delete it and its -wal and -shm: it is made anew from the log",
     "handlers.db": "end what runs here, delete it and its -wal and -shm: facts are looked at again, none takes effect "
     "twice",
+    "shelf.db": "end what runs here, delete it and its -wal and -shm: pictures and texts are compared anew",
     "keys.db": "restore it from a backup; without it sealed personal fields stay unreadable",
 }
 """What helps a damaged file that is not the log."""

@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def confine(request: dict[str, Any]) -> None:
-    """Take away what a decoder does not need. Some systems know only some of these limits."""
+    """Take away what a decoder does not need (-1: no limit). Some systems know only some of these limits."""
     used = 0
     with suppress(OSError):
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -41,7 +41,7 @@ def confine(request: dict[str, Any]) -> None:
         "RLIMIT_CPU": request["seconds"],
         "RLIMIT_FSIZE": request["most"],
         "RLIMIT_CORE": 0,
-        "RLIMIT_NOFILE": 64,
+        "RLIMIT_NOFILE": request.get("files", 64),
     }
     for name, value in limits.items():
         with suppress(AttributeError, ValueError, OSError):

@@ -10,6 +10,7 @@ from mlife.badcases.events.grouping import (
     GroupingApplied,
     GroupingRuled,
     GroupingUnapplied,
+    LikenessChosen,
     SuggestionDismissed,
     SuggestionRestored,
 )
@@ -82,6 +83,21 @@ def rule_of(store: EventStore, system: str, function: str) -> Rule:
         if isinstance(recorded.event, GroupingRuled):
             return rule_in(recorded.event)
     return PLAIN
+
+
+class Compared(State):
+    """By which embedders badcases of a function are compared; None: whatever is installed."""
+
+    category = "likeness"
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.embedders: tuple[str, ...] | None = None
+
+    def apply(self, event: Event) -> None:
+        """Take one event of the stream into account."""
+        if isinstance(event, LikenessChosen):
+            self.embedders = event.embedders
 
 
 class Dismissal(State):

@@ -12,14 +12,18 @@ Labels are shared by what a badcase is, so elsewhere they say nothing: a truth o
 `LEAST_LIFT` times the share of reports that it would have if all labels were alike, and is that of more badcases than
 chance gives: the same test, at `ALPHA` divided by the labels.
 
+What looks or reads alike (`mlife.badcases.looking`) is shared too: badcases around one that is alike to all of them are
+proposed if at least `LEAST_SHARE` of their pairs are alike, and `LEAST_LIFT` times the share of all other pairs.
+
 The score is how many reports there are beyond what the share elsewhere explains (weighted relative accuracy times all
 reports). Of proposals about nearly the same badcases the best stays, and names the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import comb
 
 from mlife.core.events import derived_id
 from mlife.core.statistics import binomial_at_least
@@ -35,6 +39,10 @@ ALPHA = 0.05
 SAME = 0.8
 """Share of badcases in common from which two proposals are about the same."""
 LABELS = ("truth", "prediction")
+LIKENESS = "likeness"
+"""The attribute of what looks or reads alike; its value is the badcase in the middle."""
+Alike = tuple[str, str, float]
+"""Two badcases, and how alike they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +96,17 @@ class Proposal:
     also: tuple[str, ...] = ()
 
     @property
+    def shared(self) -> str:
+        """What is shared, in short: `place=tunnel`."""
+        return LIKENESS if self.attribute == LIKENESS else f"{self.attribute}={self.value}"
+
+    @property
     def sentence(self) -> str:
         """The proposal in words."""
         those = f"these {len(self.badcase_ids)} badcases share {self.attribute}={self.value}"
+        if self.attribute == LIKENESS:
+            those = f"these {len(self.badcase_ids)} badcases look or read alike"
+            return f"{those} ({self.share:.0%} of their pairs, {self.elsewhere:.0%} of others)"
         if self.attribute in LABELS:
             return f"{those} ({self.share:.0%} of open reports, {self.elsewhere:.0%} if all labels were alike)"
         return f"{those} ({self.share:.0%} of reports, {self.elsewhere:.0%} elsewhere)"
@@ -102,7 +118,12 @@ def proposal_id_of(system: str, function: str, attribute: str, value: str) -> st
 
 
 def proposals_of(
-    system: str, function: str, candidates: Sequence[Candidate], seen: Iterable[Seen], dismissed: Iterable[str] = ()
+    system: str,
+    function: str,
+    candidates: Sequence[Candidate],
+    seen: Iterable[Seen],
+    dismissed: Iterable[str] = (),
+    alike: Iterable[Alike] = (),
 ) -> list[Proposal]:
     """What to propose for one function, the highest score first."""
     gone = set(dismissed)
@@ -110,6 +131,7 @@ def proposals_of(
     found = [p for attribute in seen for p in _shared(system, function, by_id, attribute)]
     found += [p for name in LABELS for p in _labels(system, function, candidates, name)]
     found = [p for p in found if p.proposal_id not in gone]
+    found += _resembling(system, function, by_id, alike, gone)
     found.sort(key=lambda p: (-p.score, p.attribute, p.value))
     return _distinct(found)
 
@@ -160,6 +182,48 @@ def _labels(system: str, function: str, candidates: Sequence[Candidate], name: s
             yield _proposal(system, function, name, label, group, share, alike)
 
 
+def _resembling(
+    system: str, function: str, candidates: Mapping[str, Candidate], alike: Iterable[Alike], gone: Collection[str]
+) -> Iterable[Proposal]:
+    """
+    Badcases around one that is alike to all of them, the largest such first, each badcase once.
+
+    What was dismissed with any of them in the middle is not proposed again with another one there.
+    """
+    near: dict[str, set[str]] = {}
+    for one, other, _ in alike:
+        if one in candidates and other in candidates:
+            near.setdefault(one, set()).add(other)
+            near.setdefault(other, set()).add(one)
+    links, pairs = sum(map(len, near.values())) // 2, comb(len(candidates), 2)
+    left = dict(near)
+    while left:
+        middle = min(left, key=lambda b: (-len(near[b] & left.keys()), b))
+        group = _dense(middle, near[middle] & left.keys(), near)
+        inside, possible = _links(group, near), comb(len(group), 2)
+        for badcase_id in group:
+            left.pop(badcase_id)
+        if len(group) < LEAST_BADCASES or pairs - possible < LEAST_ELSEWHERE:
+            continue
+        share, elsewhere = inside / possible, (links - inside + 1) / (pairs - possible + 2)
+        said = {proposal_id_of(system, function, LIKENESS, b) for b in group}
+        if share >= LEAST_LIFT * elsewhere and not said & set(gone):
+            members = [candidates[b] for b in group]
+            yield _proposal(system, function, LIKENESS, middle, members, share, elsewhere)
+
+
+def _dense(middle: str, around: Collection[str], near: Mapping[str, set[str]]) -> set[str]:
+    """The middle and those around it, without the loosest, until enough of their pairs are alike."""
+    group = {middle, *around}
+    while len(group) > 2 and _links(group, near) < LEAST_SHARE * comb(len(group), 2):
+        group.remove(min(group - {middle}, key=lambda b: (len(near[b] & group), b)))
+    return group
+
+
+def _links(group: Collection[str], near: Mapping[str, set[str]]) -> int:
+    return sum(len(near[b] & set(group)) for b in group) // 2
+
+
 def _proposal(
     system: str, function: str, attribute: str, value: str, group: Sequence[Candidate], share: float, elsewhere: float
 ) -> Proposal:
@@ -178,7 +242,7 @@ def _distinct(found: Iterable[Proposal]) -> list[Proposal]:
         for at, better in enumerate(kept):
             other = set(better.badcase_ids)
             if len(mine & other) >= SAME * len(mine | other):
-                kept[at] = replace(better, also=(*better.also, f"{proposal.attribute}={proposal.value}"))
+                kept[at] = replace(better, also=(*better.also, proposal.shared))
                 break
         else:
             kept.append(proposal)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlife.cli import export, regrouping, reporting
+from mlife.cli import export, regrouping, reporting, suggesting
 from mlife.cli.terminal import json_option, print_json, show, told_done, with_home
 from mlife.core.errors import there_is
 
@@ -25,7 +25,7 @@ def command() -> None:
     """Badcases: report failures, list and show them, triage, mute, reject, pin, merge, split."""
 
 
-for one in (*reporting.COMMANDS, *regrouping.COMMANDS):
+for one in (*reporting.COMMANDS, *regrouping.COMMANDS, *suggesting.COMMANDS):
     command.add_command(one)
 
 

@@ -285,11 +285,12 @@ def propose(home: Home, as_json: bool) -> None:
     \b
     mlife cause propose
     """
+    from mlife.badcases.suggested import alike_of
     from mlife.badcases.views import proposals
 
     home.see(home.ports.store.head())
     with home.ports.views.read() as read:
-        rows = [{**asdict(p), "sentence": p.sentence} for p in proposals.propose(read)]
+        rows = [{**asdict(p), "sentence": p.sentence} for p in proposals.propose(read, alike_of(home.ports))]
     columns = ("proposal_id", "sentence", "system", "function", "attribute", "value", "score")
     show(
         rows, as_json=as_json, columns=columns, empty="nothing is proposed: open badcases without a cause share nothing"

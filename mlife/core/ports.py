@@ -198,6 +198,29 @@ class Blobs(Protocol):
         """
 
 
+class Shelf(Protocol):
+    """
+    Bytes that were derived of other bytes, by kind and key: cheap to lose, since they are made again.
+
+    What is put is there for other processes at once, and after a crash of this one.
+    """
+
+    def put(self, kind: str, items: Mapping[str, bytes]) -> None:
+        """Keep *items* by their keys, all or none; what was there is replaced."""
+
+    def get(self, kind: str, keys: Sequence[str]) -> dict[str, bytes]:
+        """Those of *keys* that are there."""
+
+    def has(self, kind: str, keys: Sequence[str]) -> set[str]:
+        """The same without reading them."""
+
+    def kinds(self) -> list[str]:
+        """The kinds of which there is anything."""
+
+    def drop(self, kind: str) -> int:
+        """Forget a kind; how many items there were."""
+
+
 class Locks(Protocol):
     """Named locks that the holder's death releases."""
 

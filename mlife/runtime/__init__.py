@@ -21,7 +21,7 @@ from mlife.core.command import Executor
 from mlife.core.errors import Corrupt, Misconfigured, Unavailable
 from mlife.core.handler import HandlerBook, Ports
 from mlife.core.media.links import Links
-from mlife.core.ports import Blobs, EventStore, Keys, Locks
+from mlife.core.ports import Blobs, EventStore, Keys, Locks, Shelf
 from mlife.core.projection import Views
 from mlife.core.runner import Runner
 from mlife.core.sealing import Sealer
@@ -44,6 +44,9 @@ log = logging.getLogger("mlife.home")
 
 SWITCH_INTERVAL = 0.0005
 """Seconds; Python's default lets one busy thread delay an append by 30 ms (docs/benchmarks.md)."""
+
+LAST_LOOK_SECONDS = 5.0
+"""How long the batch that is being looked at is waited for at the end; whatever is cut off is looked at again."""
 
 SEE_SECONDS = 5.0
 """How long a command waits until its own write can be seen."""
@@ -101,11 +104,26 @@ class Home:
         thread = threading.Thread(target=self.runner.run, args=(stop,), name="mlife-runner", daemon=True)
         thread.start()
         try:
-            yield self.runner
+            with self.looking():
+                yield self.runner
         finally:
             stop.set()
             self.ports.store.wake()
             thread.join()
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Pictures and descriptions are looked at for the block, in a thread of its own: what is alike is suggested."""
+        stop = threading.Event()
+        thread = threading.Thread(
+            target=self.ports.extra["looker"].run, args=(stop,), name="mlife-looking", daemon=True
+        )
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(timeout=LAST_LOOK_SECONDS)
 
     def restore(self) -> None:
         """Let the built-in target take up again what the log says is active."""
@@ -146,16 +164,18 @@ class _Kept:
     book: HandlerBook
     keys: Keys
     locks: Locks
+    shelf: Shelf
     closers: Sequence[Any]
 
 
 def wire(chosen: Settings, *, rooms: Sequence[str] = ROOMS) -> Home:
     """As `open_home`, for a caller that closes it itself."""
-    from mlife.adapters import likeness_pillow
     from mlife.adapters.images_pillow import PillowImages
+    from mlife.adapters.likeness_process import ProcessLikeness
     from mlife.adapters.models_onnx import OnnxModels
     from mlife.adapters.target_inprocess import InProcessTarget
     from mlife.adapters.workshop_process import ProcessWorkshop
+    from mlife.badcases.looking import Looker
     from mlife.runtime.notifying import notifier_of
 
     sys.setswitchinterval(SWITCH_INTERVAL)
@@ -164,7 +184,7 @@ def wire(chosen: Settings, *, rooms: Sequence[str] = ROOMS) -> Home:
     kept = _on_sqlite(chosen) if chosen.store.startswith("sqlite:") else _on_postgres(chosen)
     sealer = Sealer(kept.keys, chosen.personal)
     executor = Executor(kept.store, sealer)
-    models, images, notifier = OnnxModels(), PillowImages(), notifier_of(chosen)
+    models, images, notifier, likeness = OnnxModels(), PillowImages(), notifier_of(chosen), ProcessLikeness()
     ports = Ports(
         store=kept.store,
         views=kept.views,
@@ -174,7 +194,8 @@ def wire(chosen: Settings, *, rooms: Sequence[str] = ROOMS) -> Home:
         extra={
             "target": InProcessTarget(models),
             "images": images,
-            "likeness": likeness_pillow,
+            "shelf": kept.shelf,
+            "looker": Looker(kept.views, blobs, kept.locks, kept.shelf, likeness, images),
             "parquet": _parquet(),
             "notifier": notifier,
             "links": Links(chosen.links),
@@ -182,7 +203,8 @@ def wire(chosen: Settings, *, rooms: Sequence[str] = ROOMS) -> Home:
         },
     )
     runner = Runner(ports, executor, kept.book)
-    home = Home(chosen, ports, executor, runner, sealer, kept.keys, kept.book, [notifier, images, *kept.closers])
+    home = Home(chosen, ports, executor, runner, sealer, kept.keys, kept.book, [])
+    home.closers = [notifier, likeness, images, *kept.closers]
     try:
         check_end_of_log(kept.store, kept.views, kept.book)
     except BaseException:
@@ -205,13 +227,14 @@ def _on_sqlite(chosen: Settings) -> _Kept:
     from mlife.adapters.handlers_sqlite import SqliteHandlerBook
     from mlife.adapters.keys_sqlite import SqliteKeys
     from mlife.adapters.locks_flock import FlockLocks
+    from mlife.adapters.shelf_sqlite import SqliteShelf
     from mlife.adapters.views_sqlite import SqliteViews
 
     store = SqliteEventStore(_path(chosen.store))
     views = SqliteViews(chosen.home / "views.db")
     book = SqliteHandlerBook(chosen.home / "handlers.db")
-    keys = SqliteKeys(chosen.home / "keys.db")
-    return _Kept(store, views, book, keys, FlockLocks(chosen.home), [store, views, book, keys])
+    keys, shelf = SqliteKeys(chosen.home / "keys.db"), SqliteShelf(chosen.home / "shelf.db")
+    return _Kept(store, views, book, keys, FlockLocks(chosen.home), shelf, [store, views, book, keys, shelf])
 
 
 def _on_postgres(chosen: Settings) -> _Kept:
@@ -221,6 +244,7 @@ def _on_postgres(chosen: Settings) -> _Kept:
         from mlife.adapters.keys_postgres import PostgresKeys
         from mlife.adapters.locks_postgres import PostgresLocks
         from mlife.adapters.postgres import Postgres
+        from mlife.adapters.shelf_postgres import PostgresShelf
         from mlife.adapters.views_postgres import PostgresViews
 
     with ExitStack() as opened:
@@ -228,7 +252,7 @@ def _on_postgres(chosen: Settings) -> _Kept:
         store = opened.enter_context(closing(PostgresEventStore(database)))
         views = opened.enter_context(closing(PostgresViews(database)))
         book, keys, locks = PostgresHandlerBook(database), PostgresKeys(database), PostgresLocks(database)
-        return _Kept(store, views, book, keys, locks, [opened.pop_all()])
+        return _Kept(store, views, book, keys, locks, PostgresShelf(database), [opened.pop_all()])
 
 
 def _blobs(chosen: Settings) -> Blobs:

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Final, Literal, Protocol
 
 from mlife.core.errors import Misconfigured
@@ -75,7 +75,7 @@ def work(home: Home, role: Role) -> None:
     )
     if role == "projections":
         sweep(home.ports)
-    with following(home):
+    with following(home), home.looking() if role == "handlers" else nullcontext():
         until_told(worker)
 
 

@@ -20,20 +20,21 @@ from mlife.badcases.events import (
     GroupingApplied,
     GroupingRuled,
     GroupingUnapplied,
+    LikenessChosen,
     ReportCorrected,
     SuggestionDismissed,
     SuggestionRestored,
 )
-from mlife.badcases.views.tables import badcase_rows, dismissed_rows, report_rows, ruling_rows
+from mlife.badcases.views.tables import badcase_rows, dismissed_rows, likeness_rows, report_rows, ruling_rows
 from mlife.core.events import Event, Recorded, to_micros
 from mlife.core.projection import Tx
 
 b, r = badcase_rows.c, report_rows.c
 
 
-@badcases.on(SuggestionDismissed, SuggestionRestored)
+@badcases.on(SuggestionDismissed, SuggestionRestored, LikenessChosen)
 def remember(run: Sequence[Recorded[Event]], tx: Tx) -> None:
-    """What is not suggested again."""
+    """What is not suggested again, and by what suggestions are found."""
     for recorded in run:
         e = recorded.event
         if isinstance(e, SuggestionDismissed):
@@ -41,6 +42,10 @@ def remember(run: Sequence[Recorded[Event]], tx: Tx) -> None:
             tx.upsert(dismissed_rows, [row | {"number": recorded.position}])
         elif isinstance(e, SuggestionRestored):
             tx.delete(dismissed_rows, dismissed_rows.c.suggestion_id == e.suggestion_id)
+        elif isinstance(e, LikenessChosen):
+            chosen = None if e.embedders is None else orjson.dumps(e.embedders).decode()
+            row = {"function_id": e.function_id, "system": e.system, "function": e.function}
+            tx.upsert(likeness_rows, [{**row, "embedders": chosen}])
 
 
 @badcases.on(

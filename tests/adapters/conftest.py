@@ -12,6 +12,9 @@ from tests.adapters.s3_things import soon
 from tests.adapters.s3_wire import S3Wire
 from tests.adapters.small_s3 import SmallS3, can_mount
 from tests.components import started
+from tests.embedders import site
+
+__all__ = ["site"]
 
 
 @pytest.fixture

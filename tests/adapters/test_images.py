@@ -251,7 +251,7 @@ def test_a_frame_larger_than_its_animation_claims_is_stopped(images):
 def test_a_picture_that_takes_too_long_is_given_up_and_the_next_is_read():
     images = PillowImages(timeout=2.0)
     assert isinstance(images.probe(picture()), ImageInfo)
-    first = images._helper
+    first = images._helper._process
     images._timeout = 0.000_1
 
     found = images.thumbnail(picture((3000, 3000), "RGB"))

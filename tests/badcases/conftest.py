@@ -17,6 +17,9 @@ from mlife.core.command import Given
 from mlife.core.events import Event
 from mlife.runtime import Home, open_home, settings
 from tests.conftest import drain
+from tests.embedders import site
+
+__all__ = ["site"]
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -140,3 +140,28 @@ def test_a_proposal_from_the_tables_is_named_or_dismissed_for_good(fleets: Field
     assert fleets.read(proposals.propose) == []
     (cause,) = fleets.read(causes.causes)
     assert cause.badcases == 4
+
+
+def test_badcases_that_look_alike_are_proposed_and_once_dismissed_with_whatever_middle_they_are_not() -> None:
+    candidates = [Candidate(f"bc-{n}", 5) for n in range(12)]
+    ring = [("bc-0", "bc-1", 0.9), ("bc-0", "bc-2", 0.95), ("bc-0", "bc-3", 0.9), ("bc-1", "bc-2", 0.91)]
+    loose = [("bc-7", "bc-8", 0.9)]
+    (found,) = proposals_of("dms", "emotion", candidates, [], (), [*ring, *loose, ("bc-1", "bc-gone", 1.0)])
+
+    assert set(found.badcase_ids) == {"bc-0", "bc-1", "bc-2", "bc-3"}
+    assert (found.attribute, found.value) == ("likeness", "bc-0")
+    assert found.sentence == "these 4 badcases look or read alike (67% of their pairs, 3% of others)"
+    assert found.score == pytest.approx((4 / 6 - 2 / 62) * 20)
+    star = [("bc-0", f"bc-{n}", 0.9) for n in range(4, 9)]
+    (fewer,) = proposals_of("dms", "emotion", candidates, [], (), star)
+    assert len(fewer.badcase_ids) == 3
+    gone = {proposal_id_of("dms", "emotion", "likeness", "bc-2")}
+    assert proposals_of("dms", "emotion", candidates, [], gone, [*ring, *loose]) == []
+
+
+def test_when_all_badcases_look_alike_it_tells_none_apart() -> None:
+    candidates = [Candidate(f"bc-{n}", 5) for n in range(8)]
+    every = [(a.badcase_id, b.badcase_id, 1.0) for a in candidates for b in candidates if a.badcase_id < b.badcase_id]
+    assert proposals_of("dms", "emotion", candidates, [], (), every) == []
+    some = every[:14]
+    assert all(p.share >= 2 * p.elsewhere for p in proposals_of("dms", "emotion", candidates, [], (), some))

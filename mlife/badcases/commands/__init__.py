@@ -49,7 +49,7 @@ from mlife.badcases.commands.iterations import close_iteration, open_iteration
 from mlife.badcases.commands.ruling import Moved, apply_grouping, rule_grouping, unapply_grouping
 from mlife.badcases.commands.saved import remove_view, save_view
 from mlife.badcases.commands.settling import Closing, Regression, settle
-from mlife.badcases.commands.suggesting import dismiss_suggestion, restore_suggestion
+from mlife.badcases.commands.suggesting import choose_likeness, dismiss_suggestion, restore_suggestion
 
 __all__ = [
     "ACTIONS",
@@ -65,6 +65,7 @@ __all__ = [
     "apply_grouping",
     "assign",
     "change_rule",
+    "choose_likeness",
     "choose_remedy",
     "close_iteration",
     "correct_report",

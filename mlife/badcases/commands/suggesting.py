@@ -1,4 +1,4 @@
-"""Dismissing a suggestion; to accept one is to merge."""
+"""Dismissing a suggestion (to accept one is to merge), and by what suggestions are found."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mlife.badcases.events import SuggestionDismissed, SuggestionRestored
-from mlife.badcases.places import Dismissal
+from mlife.badcases.events import LikenessChosen, SuggestionDismissed, SuggestionRestored
+from mlife.badcases.functions import function_id
+from mlife.badcases.places import Compared, Dismissal
 from mlife.badcases.suggesting import suggestion_id
 from mlife.core.command import Given
 from mlife.core.errors import Refused
@@ -33,3 +34,33 @@ def restore_suggestion(given: Given, *, suggestion_id: Name) -> list[Event]:
     if not given(Dismissal, suggestion_id).dismissed:
         return []
     return [SuggestionRestored(suggestion_id=suggestion_id, by=given.actor)]
+
+
+def choose_likeness(
+    given: Given,
+    *,
+    system: Name,
+    function: Name,
+    embedders: Annotated[list[Name], Field(max_length=20)] | None = None,
+    reason: Words = "",
+) -> list[Event]:
+    """
+    Decide by what badcases of a function are compared.
+
+    Args:
+        embedders: names; empty: nothing is compared but files. None: whatever is installed.
+    """
+    chosen = None if embedders is None else tuple(sorted(set(embedders)))
+    compared = given(Compared, function_id(system, function))
+    if compared.embedders == chosen:
+        return []
+    return [
+        LikenessChosen(
+            function_id=function_id(system, function),
+            system=system,
+            function=function,
+            embedders=chosen,
+            reason=reason,
+            by=given.actor,
+        )
+    ]

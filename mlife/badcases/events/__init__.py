@@ -52,6 +52,7 @@ from mlife.badcases.events.grouping import (
     GroupingApplied,
     GroupingRuled,
     GroupingUnapplied,
+    LikenessChosen,
     SuggestionDismissed,
     SuggestionRestored,
 )
@@ -104,6 +105,7 @@ __all__ = [
     "GroupingUnapplied",
     "IterationClosed",
     "IterationOpened",
+    "LikenessChosen",
     "ProposalDismissed",
     "ProposalRestored",
     "ReportCorrected",

@@ -152,6 +152,23 @@ class SuggestionDismissed(Event):
     by: str | None = None
 
 
+@event("mlife.likeness.chosen", stream="likeness/{function_id}", key="function_id")
+class LikenessChosen(Event):
+    """
+    From now on badcases of a function are suggested as one by what these embedders find alike.
+
+    Fields:
+        embedders: names of plug-ins; empty: nothing is compared but files. None: whatever is installed.
+    """
+
+    function_id: str
+    system: str
+    function: str
+    embedders: tuple[str, ...] | None = None
+    reason: str = ""
+    by: str | None = None
+
+
 @event("mlife.suggestion.restored", stream="suggestion/{suggestion_id}", key="suggestion_id")
 class SuggestionRestored(Event):
     """A dismissal is taken back."""

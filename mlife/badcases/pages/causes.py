@@ -15,6 +15,7 @@ from mlife.badcases.pages.shown import chosen_badcases, done, in_words, picture_
 from mlife.badcases.proposing import proposal_id_of
 from mlife.badcases.regrouping import must_be_of
 from mlife.badcases.states import Cause
+from mlife.badcases.suggested import alike_of
 from mlife.badcases.views import causes, lists, proposals, turns
 from mlife.core.command import check_input, folded
 from mlife.core.errors import NotFound, there_is
@@ -46,7 +47,7 @@ def list_causes(request: Request, hands: Hands) -> Response:
     with hands.read() as read:
         found = causes.causes(read)
         gone = causes.causes(read, ended=True)
-        proposed = proposals.propose(read)
+        proposed = proposals.propose(read, alike_of(hands.ports))
         dismissed = list(causes.dismissed(read).values())
         position = read.position
     data = {

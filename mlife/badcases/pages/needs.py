@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from mlife.badcases.pages.shown import picture_of
+from mlife.badcases.suggested import alike_of
 from mlife.badcases.views.causes import causes
 from mlife.badcases.views.counts import needing_me
 from mlife.badcases.views.needs import Group, needs
@@ -32,13 +33,14 @@ def show_needs(request: Request, hands: Hands) -> Response:
         groups = needs(read)
         counts = needing_me(read)
         alone = groups[-1].first[0] if groups and groups[-1].cause is None else None
-        proposed = propose(read, system=alone.system, function=alone.function)[:SHOWN_PROPOSALS] if alone else []
+        alike = alike_of(hands.ports)
+        proposed = propose(read, alike, system=alone.system, function=alone.function) if alone else []
         named = sum(c.needing_me > 0 for c in causes(read))
         position = read.position
     data = {
         "needs_me": counts,
         "groups": [{**asdict(g), "query": g.query} for g in groups],
-        "proposals": [{**asdict(p), "sentence": p.sentence} for p in proposed],
+        "proposals": [{**asdict(p), "sentence": p.sentence} for p in proposed[:SHOWN_PROPOSALS]],
         "position": position,
     }
     return answer(
@@ -47,7 +49,7 @@ def show_needs(request: Request, hands: Hands) -> Response:
         data,
         shown=groups,
         said_of=sentence_of(groups, counts, named),
-        proposed=proposed,
+        proposed=proposed[:SHOWN_PROPOSALS],
         picture=picture_of(hands),
     )
 

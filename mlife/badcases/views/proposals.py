@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, exists, func, select
 
-from mlife.badcases.proposing import Candidate, Proposal, Seen, proposals_of
+from mlife.badcases.proposing import Alike, Candidate, Proposal, Seen, proposals_of
 from mlife.badcases.standing import OPEN
 from mlife.badcases.views.causes import dismissed
 from mlife.badcases.views.search import counted_badcases
@@ -29,6 +29,7 @@ b = badcase_rows.c
 MOST_CANDIDATES = 300
 """Badcases of a function that are looked at, the most urgent ones: a page must not grow with the log."""
 MOST_FUNCTIONS = 3
+AlikeOf = Callable[[str, str], list[Alike]]
 SEALED = "sealed "
 """Clients that are sealed are no cause that anybody could name."""
 
@@ -38,11 +39,14 @@ def without_cause() -> ColumnElement[bool]:
     return ~exists().where(cause_badcases.c.badcase_id == b.badcase_id)
 
 
-def propose(read: Reader, *, system: str | None = None, function: str | None = None) -> list[Proposal]:
+def propose(
+    read: Reader, alike: AlikeOf | None = None, *, system: str | None = None, function: str | None = None
+) -> list[Proposal]:
     """
     What is proposed for the functions with most open badcases without a cause, the highest score first.
 
     Args:
+        alike: from a function to its badcases that look or read alike; None: nobody has looked.
         system, function: only for this one.
     """
     gone = dismissed(read)
@@ -50,7 +54,8 @@ def propose(read: Reader, *, system: str | None = None, function: str | None = N
     for of_system, name in _functions(read, system, function):
         candidates = _candidates(read, of_system, name)
         if len(candidates) >= 3:
-            found += proposals_of(of_system, name, candidates, _seen(read, of_system, name, candidates), gone)
+            pairs = alike(of_system, name) if alike else ()
+            found += proposals_of(of_system, name, candidates, _seen(read, of_system, name, candidates), gone, pairs)
     return sorted(found, key=lambda p: -p.score)
 
 

@@ -2,7 +2,7 @@
 Plug-ins for media, found through entry points; the built-in ones come through the same door.
 
 `mlife.renderers`: annotation type, or `<type>.<image|audio|video>`, to a `Renderer`. `mlife.conversions`: name to a
-`Conversion`. `mlife.fetchers`: scheme of a link to what makes a `Fetcher`.
+`Conversion`. `mlife.fetchers`: scheme of a link to what makes a `Fetcher`. `mlife.embedders`: name to an `Embedder`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from mlife.core.errors import Misconfigured
 RENDERERS: Final = "mlife.renderers"
 CONVERSIONS: Final = "mlife.conversions"
 FETCHERS: Final = "mlife.fetchers"
+EMBEDDERS: Final = "mlife.embedders"
 
 
 @cache

@@ -111,4 +111,14 @@ dismissed_rows = Table(
 )
 """Suggestions that somebody dismissed."""
 
-TABLES = (badcase_aliases, move_rows, report_moves, ruling_rows, dismissed_rows, *SAID.values())
+likeness_rows = Table(
+    "likeness_rows",
+    metadata,
+    Column("function_id", Text, primary_key=True),
+    Column("system", Text, nullable=False),
+    Column("function", Text, nullable=False),
+    Column("embedders", Text),
+)
+"""The embedders that somebody chose for a function: JSON list; NULL: whatever is installed, as without a row."""
+
+TABLES = (badcase_aliases, move_rows, report_moves, ruling_rows, dismissed_rows, likeness_rows, *SAID.values())
