@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Executable, func, select, text
 from starlette.testclient import TestClient
 
+from mlife.adapters.views_sqlite import SqliteViews
 from mlife.badcases.views import lists, statistics
 from mlife.badcases.views.search import searchable_badcases, searchable_reports
 from mlife.badcases.views.tables import report_rows
@@ -260,3 +261,17 @@ def test_a_large_result_is_counted_up_to_a_bound(field: Field, client: TestClien
     assert (told["total"], told["total_is_least"], len(told["reports"])) == (3, True, 5)
     assert client.get("/api/v1/reports").json()["total"] == 5
     assert "more than" in client.get("/reports?q=function:digit", headers=HTML).text
+
+
+def test_of_several_indexes_the_one_that_finds_least_is_taken(field: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone_by(device: int) -> list[str]:
+        asked = f"kind:failure version:1.0 device:cam-{device} system:digits"
+        condition = compile_query(parse(asked), searchable_reports, NOW)
+        return plan(field, select(func.count()).select_from(report_rows).where(condition))
+
+    monkeypatch.setattr(SqliteViews, "LOOKED_THROUGH", 200)
+    assert "report_by_device" not in str(gone_by(1))  # and a reader has read the schema
+
+    field.send(*(report("7", "1", picture=n, device=f"cam-{n}") for n in range(300)))
+
+    assert "report_by_device" in str(gone_by(2))

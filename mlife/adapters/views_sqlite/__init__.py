@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -17,8 +17,9 @@ import mlife.adapters.views_sqlite.words  # noqa: F401 - how a search is written
 from mlife.adapters.sqlite_file import Wal, askable, connect, explained, flocked, opened, translated
 from mlife.adapters.views_sql import FORGET, SqlViews
 from mlife.adapters.views_sql.generations import all_standings, named, ours, physical_names
-from mlife.adapters.views_sqlite.tables import SCHEMA, check_tables, index_ddl, table_ddl
+from mlife.adapters.views_sqlite.tables import SCHEMA, check_tables, index_ddl, look_through, table_ddl
 from mlife.adapters.views_sqlite.writing import SqliteTx
+from mlife.core.events import Event, Recorded
 from mlife.core.projection import Projection, Standing, projections
 
 WRITERS_PAGES = 32_000
@@ -29,14 +30,21 @@ smaller it keeps no more than they have.
 
 
 class SqliteViews(SqlViews):
-    """`Views` in the file *path*."""
+    """
+    `Views` in the file *path*.
+
+    Attributes:
+        LOOKED_THROUGH: events from which it matters by which of several indexes rows are looked for.
+    """
 
     WAITS = (0.002, 0.002)
+    LOOKED_THROUGH: ClassVar[int] = 10_000
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
         self._wal = Wal(path, least=200, most=1_000)
+        self._look_at: dict[str, int] = {}
         opened(path, SCHEMA).close()
         self._readers = self._engine("BEGIN", 4_000, pool_size=8, max_overflow=64, pool_use_lifo=True)
         # One, as only one writes at a time, and what it has in memory stays right as long as no other one writes.
@@ -99,6 +107,17 @@ class SqliteViews(SqlViews):
     def _index(self, c: Connection, projection: Projection, standing: Standing) -> None:
         for statement in index_ddl(projection, standing):
             c.exec_driver_sql(statement)
+        if standing.state == "filling":
+            look_through(c, projection, standing)
+
+    def apply(self, projection: Projection, standing: Standing, events: Sequence[Recorded[Event]], to: int) -> Standing:
+        """See `Views.apply`. Each time that the log has doubled, SQLite looks at what the indexes hold."""
+        moved = super().apply(projection, standing, events, to)
+        if moved.state == "live" and to >= self._look_at.get(moved.name, self.LOOKED_THROUGH):
+            self._look_at[moved.name] = 2 * to
+            with self._writing(moved) as c:
+                look_through(c, projection, moved)
+        return moved
 
     def _check(self, c: Connection, projection: Projection, standing: Standing) -> None:
         check_tables(c, projection, standing)
