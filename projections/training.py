@@ -111,7 +111,7 @@ def keep_results(run: Sequence[Recorded[ResultRecorded]], tx: Tx) -> None:
                 "model_id": e.model_id,
                 "group_id": e.group_id,
                 "size": len(made),
-                "correct": sum(row["correct"] for row in made),
+                "correct": sum(e.judged.get(sha, truth == label) for sha, truth, label, _ in e.samples),
             }
         )
         latest.append({"model_id": e.model_id, "group_id": e.group_id, "set_id": key, "position": recorded.position})

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Executable, text
+from starlette.testclient import TestClient
 
 from mlife.badcases import commands
 from mlife.badcases.fingerprint import badcase_id
@@ -233,3 +234,18 @@ def test_a_rebuild_gives_the_same_rows(filled: Field) -> None:
     assert rebuild.verify(filled.home.ports, projections["badcases"]) == []
     rebuild.rebuild(filled.home.ports, projections["badcases"])
     assert rebuild.verify(filled.home.ports, projections["badcases"]) == []
+
+
+def test_a_page_counts_pictures_of_its_smallest_badcases_and_asks_for_the_others_when_they_are_seen(
+    field: Field, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists, "COUNTED_PICTURES", 6)
+    field.send(*(report("9", picture=n % 7) for n in range(9)), *(report("8", picture=n % 2) for n in range(4)))
+    field.send(report("7"))
+    found = {b.truth: b for b in field.read(lists.badcases, now=NOW).items}
+    assert {truth: b.pictures for truth, b in found.items()} == {"9": None, "8": 2, "7": 1}
+
+    page = client.get("/badcases", headers={"accept": "text/html"}).text
+    address = f"/badcases/{found['9'].badcase_id}/pictures"
+    assert page.count("many pictures") == page.count(address) == 1
+    assert client.get(address).text == "7 pictures"

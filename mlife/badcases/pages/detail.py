@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from mlife.badcases.events import BadcaseReported
 from mlife.badcases.fingerprint import explain
@@ -31,6 +31,7 @@ from mlife.core.query import narrow
 from mlife.ui import Interval, answer, comparison, page
 from mlife.ui.charts import Comparison
 from mlife.ui.doing import Doing, Hands
+from mlife.ui.filters import plural
 from mlife.ui.pages import wants_json
 from mlife.ui.timeline import history_of
 
@@ -162,6 +163,13 @@ def show_badcase(request: Request, hands: Hands, badcase_id: str) -> Response:
         picture=picture_of(hands),
         newest=None if wants_json(request) or not reports else newest_of(request, hands, reports[0].position, links),
     )
+
+
+@router.get("/badcases/{badcase_id}/pictures", include_in_schema=False)
+def count_pictures(hands: Hands, badcase_id: str) -> Response:
+    """How many distinct pictures a badcase has, in words: a list asks for what it left out as it comes into sight."""
+    with hands.read() as read:
+        return HTMLResponse(plural(lists.pictures_of(read, badcase_id), "picture"))
 
 
 def life_of(b: BadcaseView, verdicts: list[VerdictView], fix: Shipped | None = None) -> list[dict[str, Any]]:

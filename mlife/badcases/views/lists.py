@@ -35,8 +35,8 @@ from mlife.core.query import Listing, compile_query, page, parse
 from mlife.core.tables import AnyRow
 
 b, r = badcase_rows.c, report_rows.c
-LISTED_PICTURES = 100
-"""Reports of a badcase up to which a list counts its distinct files; a page must not grow with the log."""
+COUNTED_PICTURES = 5_000
+"""Reports of a page, the smallest badcases first, whose distinct files it counts; it must not grow with the log."""
 MOST_COUNTED = 10_000
 """Up to here the reports that match are counted: a page must not take longer the more there are."""
 TREND_WEEKS = 12
@@ -183,7 +183,7 @@ def with_details(read: Reader, rows: Sequence[AnyRow], *, whole: bool = False) -
         return []
     requests = _requests(read)
     versions, trends = _version_spans(read, ids), _trends(read, rows)
-    few = [row.badcase_id for row in rows if whole or row.frequency <= LISTED_PICTURES]
+    few = ids if whole else _few(rows)
     pictures, previews = _pictures(read, few), _previews(read, ids)
     views = [
         BadcaseView(
@@ -219,6 +219,23 @@ def with_details(read: Reader, rows: Sequence[AnyRow], *, whole: bool = False) -
         for row in rows
     ]
     return _with_causes(read, views)
+
+
+def _few(rows: Sequence[AnyRow]) -> list[str]:
+    """The badcases whose distinct files a page can count: as many of the smallest as have few reports together."""
+    found: list[str] = []
+    left = COUNTED_PICTURES
+    for row in sorted(rows, key=lambda row: row.frequency):
+        left -= row.frequency
+        if left < 0:
+            break
+        found.append(row.badcase_id)
+    return found
+
+
+def pictures_of(read: Reader, badcase_id: str) -> int:
+    """How many distinct files the reports of a badcase have, however many there are."""
+    return _pictures(read, [badcase_id]).get(badcase_id, 0)
 
 
 def _rate(reports: int, requests: int | None) -> float | None:

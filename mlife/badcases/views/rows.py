@@ -18,7 +18,7 @@ class BadcaseView:
     Args:
         truth, prediction: labels where it compares classes; truth None: unknown.
         reports, pictures, clients: how many reports it has, distinct files among them (None: too many for a list to
-            count), and clients that it hit.
+            count, see `lists.pictures_of`), and clients that it hit.
         rate: reports per 1,000 requests of its function; None without traffic counts.
         severity: the worst that was given, or None.
         priority: 0 to 100. priority_reason: why a person set it; None if it is computed.
