@@ -176,6 +176,7 @@ class _Pass:
         self._shelf, self._likeness = looker._shelf, looker._likeness  # noqa: SLF001
         self._key, self._standing, self._stop, self._tell = key, standing, stop, tell
         self.look = Look(len(standing))
+        self._absent: set[str] = set()
         self._told_at = 0.0
 
     def run(self, chosen: Mapping[str, Embedder | str]) -> bool:
@@ -250,7 +251,8 @@ class _Pass:
 
     def _small(self, seen: Seen, key: str, side: int) -> bytes | None:
         """A picture coded anew by us; None: its bytes are not here, or it is none."""
-        if not self._blobs.has(key):
+        if key in self._absent or not self._blobs.has(key):
+            self._absent.add(key)  # the next embedder need not ask a store that is elsewhere
             seen.absent += 1
             return None
         path = self._blobs.path(key)
