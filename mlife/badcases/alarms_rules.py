@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from mlife.badcases.alarms import BUILT_IN, Rule
 from mlife.badcases.views.alarms import check_query
 from mlife.core.command import explain
-from mlife.core.errors import Invalid
+from mlife.core.errors import Invalid, Refusal
 
 NOBODY = "nobody"
 """What is said for an empty `deliver`, where a form or an option has no way to say it."""
@@ -35,10 +35,16 @@ def rule_of(said: Mapping[str, Any], *, now: datetime, before: Rule | None = Non
     try:
         rule = Rule.model_validate(given)
     except ValidationError as e:
-        refusals = (replace(r, problem=r.problem.removeprefix("value error, ")) for r in explain(e))
+        refusals = (_said_of_a_rule(r) for r in explain(e))
         raise Invalid("this is no rule", refusals=tuple(refusals)) from e
     check_query(rule.q, now)
     return rule
+
+
+def _said_of_a_rule(refusal: Refusal) -> Refusal:
+    """One that is about the whole rule does not repeat all of it as the value."""
+    problem = refusal.problem.removeprefix("value error, ")
+    return replace(refusal, problem=problem, value=refusal.value if refusal.field else "")
 
 
 def _defaults(kind: Any) -> dict[str, Any]:

@@ -88,6 +88,8 @@ def chosen(home: Home, query: str, badcases: tuple[str, ...]) -> tuple[str, str,
             raise no_such("badcase", badcase_id)
     about = sorted({(b.system, b.function) for b in found})
     if not about:
+        if query:
+            raise Refused(f"no badcase matches {query!r}", remedy="see what does: mlife badcase list QUERY")
         raise Refused("no badcase is chosen", remedy="name them with --query or --badcase")
     if len(about) > 1:
         names = ", ".join(f"{system}/{function}" for system, function in about[:5])
@@ -198,7 +200,9 @@ def remedy(
         wanted=dict(class_and_rows(w) for w in wanted),
         query=query,
     )
-    words = f"{cause_id}: {remedy.replace('_', ' ')}"
+    words = f"{remedy.replace('_', ' ')} is the remedy of {cause_id}"
+    if wanted:
+        words += "; `mlife request list` follows what comes"
     told_done(home, done, words, as_json=as_json, cause_id=cause_id, remedy=remedy)
 
 

@@ -66,8 +66,9 @@ def open_request(
 def class_and_rows(said: str) -> tuple[str, int]:
     """`happy=200` as a class and how many rows of it."""
     label, mark, count = said.rpartition("=")
-    if not mark or not count.isdecimal():
-        raise click.BadParameter(f"{said!r}: write it like happy=200", param_hint="--wanted")
+    if not mark or not count.isdecimal() or "=" in label:
+        remedy = "write it like happy=200, and --wanted again for each class"
+        raise click.BadParameter(f"{said!r}: {remedy}", param_hint="--wanted")
     return label, int(count)
 
 

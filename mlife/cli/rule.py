@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from mlife.core.command import Done
     from mlife.runtime import Home
 
+COLUMNS = ("rule_id", "state", "muted", "kind", "title", "q", "line", "lower", "least", "version")
 KINDS = ("new_badcase", "rate_change", "pinned_again", "open_cost")
 
 
 def numbers(run: Callable[..., None]) -> Callable[..., None]:
     """The options that a rule's text is made of; what is left out stays as it is."""
     options = (
-        click.option("--title", help="What it is called."),
+        click.option("--title", help="What it is called; a new rule needs one."),
         click.option("--query", "q", help="Which badcases it looks at."),
         click.option("--least", type=int, help="Reports that are needed."),
         click.option("--line", type=float, help="Upper line: times the usual rate, or the sum of open cost."),
@@ -65,13 +66,15 @@ def list_(home: Home, deleted: bool, as_json: bool) -> None:
     home.see(home.ports.store.head())
     with home.ports.views.read() as read:
         rows = [_row(r) for r in alarms.rules(read, deleted=deleted)]
-    show(rows, as_json=as_json, columns=("rule_id", "state", "kind", "title", "q", "line", "lower", "least", "version"))
+    show(rows, as_json=as_json, columns=COLUMNS)
 
 
 def _row(view: RuleView) -> dict[str, Any]:
     mutes = [asdict(m) for m in view.mutes]
     text = view.rule.model_dump(mode="json")
-    return {"rule_id": view.rule_id, "version": view.version, "state": view.state, **text, "mutes": mutes}
+    muted = ", ".join(f"{m.bundle} until {m.until:%Y-%m-%d %H:%M}".strip() for m in view.mutes) or None
+    about = {"rule_id": view.rule_id, "version": view.version, "state": view.state}
+    return {**about, **text, "muted": muted, "mutes": mutes}
 
 
 @command.command("add")
@@ -174,7 +177,7 @@ def delete(home: Home, rule_id: str, as_json: bool) -> None:
 @with_home
 def mute(home: Home, rule_id: str, until: datetime, reason: str, as_json: bool) -> None:
     """
-    Let a rule raise nothing until a moment.
+    Let a rule raise nothing until a moment; `unmute` ends it sooner.
 
     \b
     mlife rule mute rul-rate --until 2027-01-31 --reason "winter tests"
@@ -183,6 +186,41 @@ def mute(home: Home, rule_id: str, until: datetime, reason: str, as_json: bool) 
 
     done = home.do(commands.mute_rule, rule_id=rule_id, until=until, reason=reason)
     _tell(home, done, rule_id, f"is muted until {until:%Y-%m-%d %H:%M} UTC", as_json)
+
+
+@command.command("unmute")
+@click.argument("rule_id")
+@click.option("--bundle", default="", help="What `mlife alarm mute` silenced, as `mlife rule list` names it.")
+@json_option
+@with_home
+def unmute(home: Home, rule_id: str, bundle: str, as_json: bool) -> None:
+    """
+    Let a muted rule speak again now.
+
+    \b
+    mlife rule unmute rul-rate
+    mlife rule unmute rul-rate --bundle digits/digit/1.0
+    """
+    from mlife.badcases import commands
+
+    done = home.do(commands.unmute_rule, rule_id=rule_id, bundle=bundle)
+    _tell(home, done, rule_id, "is no longer muted", as_json)
+
+
+@command.command("undo")
+@click.argument("rule_id")
+@json_option
+@with_home
+def undo(home: Home, rule_id: str, as_json: bool) -> None:
+    """
+    Take the last thing back that was done to a rule: a change, a pause, a mute, a deletion; twice is as it was.
+
+    \b
+    mlife rule undo rul-rate
+    """
+    from mlife.badcases import commands
+
+    _tell(home, home.do(commands.undo_rule, rule_id=rule_id), rule_id, "is as before the last change", as_json)
 
 
 @command.command("preview")

@@ -21,7 +21,7 @@ from mlife.badcases.views.alarms_preview import preview
 from mlife.cli.alarm import command as alarm_command
 from mlife.cli.rule import command as rule_command
 from mlife.core import rebuild
-from mlife.core.errors import NotFound
+from mlife.core.errors import Invalid, NotFound
 from mlife.core.projection import projections
 from mlife.runtime import open_home
 from mlife.runtime import settings as home_settings
@@ -213,6 +213,14 @@ def test_the_terminal_does_the_same(field: Field) -> None:
     assert [r["line"] for r in listed if r["rule_id"] == rule_id["rule_id"]] == [10.0]
     for verb in ("pause", "resume", "delete"):
         assert rule_id["rule_id"] in run(rule_command, verb, rule_id["rule_id"])
+    run(rule_command, "undo", rule_id["rule_id"])
+    soon = f"{today + timedelta(days=5):%Y-%m-%d}"
+    run(rule_command, "mute", rule_id["rule_id"], "--until", soon, "--reason", "winter")
+    assert f"until {soon}" in run(rule_command, "list", "--json")
+    assert "no longer muted" in run(rule_command, "unmute", rule_id["rule_id"])
+    assert f"until {soon}" not in run(rule_command, "list", "--json")
+    both = run(rule_command, "add", "open_cost", "--title", "q", "--line", "1", "--lower", "2", fails=Invalid)
+    assert "Traceback" not in both
     run(rule_command, "pause", "rul-0", fails=NotFound)
     assert "1 new badcase" in run(rule_command, "preview", NEW_BADCASES)
     assert "none" in run(rule_command, "preview", "rate_change", "truth:9", "--line", "3")
