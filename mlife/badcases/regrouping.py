@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from mlife.badcases.commands.grouping import MOST_SPLIT
+from mlife.badcases.commands.grouping import MOST_MERGED, MOST_SPLIT
 from mlife.badcases.events import BadcaseReported
 from mlife.badcases.views import grouping
 from mlife.core.errors import Refused, no_such
@@ -18,6 +18,8 @@ from mlife.core.projection import Reader
 def to_merge(read: Reader, badcase_ids: Iterable[str], into: str | None) -> dict[str, Any]:
     """The input of `merge`; without *into*, the one with the most reports takes the others in."""
     ids = list(dict.fromkeys(badcase_ids))
+    if len(ids) > MOST_MERGED:
+        raise Refused(f"more than {MOST_MERGED:,} badcases are too many for one merge", remedy="narrow the query")
     known = grouping.named(read, [*ids, *([into] if into else [])])
     if not into:
         counted = [k for k in known if k.badcase_id in ids]

@@ -293,6 +293,8 @@ def test_a_merge_of_many_is_taken_back_as_one_by_its_toast_and_all_or_none(
 ) -> None:
     client, field, ids = door
     chosen = {"selected": "*", "q": "function:digit"}
+    with pytest.raises(Refused, match="more than 1,000 badcases"):
+        field.read(to_merge, [f"bc-{n}" for n in range(1_001)], ids[NINE])
     client.post("/badcases/merge", data=chosen, follow_redirects=False)
     undo = orjson.loads(base64.urlsafe_b64decode(client.cookies["mlife_said"]))[1]
     drain(field.home)
