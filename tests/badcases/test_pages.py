@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import orjson
@@ -11,7 +12,9 @@ from starlette.testclient import TestClient
 
 from mlife.badcases import commands
 from mlife.badcases.fingerprint import badcase_id
+from mlife.badcases.pages.box import steps_of
 from mlife.badcases.views import details, lists, turns
+from mlife.badcases.views.rows import Fact, IterationView
 from mlife.data.events import FileStored
 from tests.badcases.conftest import NOW, Field, report, traffic
 from tests.badcases.test_life import activated, judged, trained
@@ -90,6 +93,48 @@ def test_a_mistyped_query_is_shown_to_people_and_refused_to_programs(filled: Fie
     refused = client.get("/api/v1/badcases?q=statos:new")
     assert refused.status_code == 422
     assert refused.headers["content-type"] == "application/problem+json"
+
+
+def test_from_badcases_to_their_reports_the_query_comes_along_or_it_is_said_what_does_not(
+    filled: Field, client: TestClient
+) -> None:
+    few = page(client, "/badcases?q=status:new function:digit".replace(" ", "%20"))
+    none = page(client, "/badcases?q=status:closed%20function:digit%20client:fleet-1")
+    left = page(client, "/reports?q=function:digit&left=status:closed")
+
+    assert re.search(r'href="/reports\?q=badcase%3Abc-\w+%2Cbc-\w+"', few)
+    assert 'href="/reports?q=function%3Adigit%20client%3Afleet-1&amp;left=status%3Aclosed"' in none
+    assert "<code>status:closed</code>, so that was left out" in left
+    assert 'href="/badcases?q=function%3Adigit"' in left
+
+
+def test_a_split_is_called_by_its_title_and_what_is_done_is_not_triaged_again(
+    filled: Field, client: TestClient
+) -> None:
+    number = filled.read(lists.reports_of, NINE)[-1].position
+    client.post(f"/api/v1/badcases/{NINE}/split", json={"reports": [number], "title": "thin stroke"})
+    filled.settle()
+    told = page(client, "/badcases")
+    new = page(client, f"/badcases/{NINE}")
+    filled.do(commands.triage, badcase_id=NINE)
+
+    assert re.search(r"read as <b [^>]*>4</b></span>: thin stroke</a>", told)
+    assert f'action="/badcases/{NINE}/triage"' in new
+    assert f'action="/badcases/{NINE}/triage"' not in page(client, f"/badcases/{NINE}")
+
+
+def test_the_gate_of_an_iteration_is_passed_when_one_of_two_models_passed() -> None:
+    def judged_as(position: int, model: str, word: str) -> Fact:
+        return Fact(position, word, model, f"/models/{model}", "mira", NOW)
+
+    aimed = {"badcases": 2, "reports": 9, "by_status": {}, "query": "", "frozen_at": None}
+    unknown = dict.fromkeys(("alarm_id", "cause_id", "opened_by", "outcome", "deployment_id", "note", "closed_at"))
+    turn = IterationView("itr-1", "digits", "digit", "thin", opened_at=NOW, **unknown, **aimed)
+    facts = [judged_as(1, "mdl-1", "gate passed"), judged_as(2, "mdl-2", "gate refused")]
+    later = [*facts, judged_as(3, "mdl-1", "gate refused")]
+
+    assert {s.word: s.state for s in steps_of(turn, facts)}["gate"] == "done"
+    assert {s.word: s.state for s in steps_of(turn, later)}["gate"] == "wrong"
 
 
 def test_a_list_answers_programs_with_cursor_facets_and_position(filled: Field, client: TestClient) -> None:

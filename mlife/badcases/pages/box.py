@@ -21,6 +21,8 @@ STAGES: Sequence[tuple[str, tuple[str, ...], tuple[str, ...]]] = (
 )
 """A stage's word, the lines of the story that say it is done, and those that say it went wrong."""
 
+GATE = ("gate passed", "gate refused")
+
 
 def box(request: Request) -> Iteration | None:
     """The box; None while no iteration is open."""
@@ -38,7 +40,7 @@ def steps_of(iteration: IterationView, facts: Sequence[Fact]) -> list[Step]:
     closed = iteration.by_status.get("closed", 0)
     steps = [Step(f"{iteration.reports} reports in {iteration.badcases} badcases", "done", href)]
     waiting = True
-    last = {f.word: f for f in facts}
+    last = {f.word: f for f in _without_lost_candidates(facts)}
     reached = max((n for n, (_, done, _) in enumerate(STAGES) if any(w in last for w in done)), default=-1)
     for n, (word, done, wrong) in enumerate(STAGES):
         good = max((last[w].position for w in done if w in last), default=0)
@@ -55,3 +57,10 @@ def steps_of(iteration: IterationView, facts: Sequence[Fact]) -> list[Step]:
     state = "done" if closed == iteration.badcases else "now" if closed or reached == len(STAGES) - 1 else "ahead"
     steps.append(Step(f"{closed} of {iteration.badcases} closed", state, href))
     return steps
+
+
+def _without_lost_candidates(facts: Sequence[Fact]) -> list[Fact]:
+    """*facts* without the refusals of models beside which another one stands as passed: one is enough to go on."""
+    word_of = {f.href: f.word for f in facts if f.word in GATE}
+    passed = "gate passed" in word_of.values()
+    return [f for f in facts if f.word not in GATE or not passed or word_of[f.href] == f.word == "gate passed"]

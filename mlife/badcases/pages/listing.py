@@ -18,7 +18,8 @@ from mlife.badcases.views.rows import AlarmView, BadcaseListing, Share, Week
 from mlife.badcases.views.saved import saved_views
 from mlife.badcases.views.search import FREE, searchable_badcases, searchable_reports
 from mlife.core.projection import Reader
-from mlife.core.query import Listing, Range, must_page, narrow
+from mlife.core.query import Listing, Range, Searchable, must_page, narrow
+from mlife.core.query.editing import carry
 from mlife.ui import Bar, Mark, answer, bars, completing, page, selection, sparkline, with_query
 from mlife.ui.charts import BarChart
 from mlife.ui.completing import completes
@@ -114,6 +115,7 @@ def list_reports(
         page_of=_pager(request, listing),
         picture=picture_of(hands),
         more=listing.more,
+        badcases_tab=carried(ask.readable, "/badcases", searchable_badcases),
         saved=saved,
         saved_of="reports",
     )
@@ -134,13 +136,32 @@ def _pairs(facets: Mapping[str, Sequence[Share]]) -> dict[str, list[tuple[str | 
 def tabs(q: str, here: str, listing: BadcaseListing) -> list[dict[str, Any]]:
     """The views of the same badcases."""
     tail = f"?q={quoted(q)}" if q else ""
+    few = [v.badcase_id for v in listing.items] if q and listing.total == len(listing.items) <= FEW else ()
     return [
         {"label": "Needs me", "href": "/badcases/needs", "here": False, "count": None},
         {"label": "Badcases", "href": f"/badcases{tail}", "here": here == "badcases", "count": listing.total},
-        {"label": "Reports", "href": "/reports", "here": False, "count": None},
+        {"label": "Reports", "href": carried(q, "/reports", searchable_reports, few), "here": False, "count": None},
         {"label": "Statistics", "href": f"/badcases/statistics{tail}", "here": here == "statistics", "count": None},
         {"label": "Suggestions", "href": "/suggestions", "here": False, "count": None},
     ]
+
+
+FEW = 20
+"""Badcases that are named one by one, where their reports can't be asked for by the same words."""
+
+
+def carried(q: str, to: str, searchable: Searchable, badcase_ids: Sequence[str] = ()) -> str:
+    """
+    The list *to* with what of *q* it can be asked; what it can't is said there.
+
+    Args:
+        badcase_ids: all that *q* finds; then nothing is lost.
+    """
+    asked_there, left = carry(q, searchable)
+    if left and badcase_ids:
+        return f"{to}?q={quoted('badcase:' + ','.join(badcase_ids))}"
+    lost = f"&left={quoted(' '.join(left))}" if left else ""
+    return f"{to}?q={quoted(asked_there)}{lost}" if asked_there or left else to
 
 
 def quoted(q: str) -> str:

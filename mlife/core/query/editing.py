@@ -62,6 +62,13 @@ def without(query: str, field: str, *, searchable: Searchable | None = None) -> 
     return str(_freed(parse(query), _names(field, searchable), negative=False) or And(()))
 
 
+def carry(query: str, to: Searchable) -> tuple[str, list[str]]:
+    """What of *query* can be asked of *to*, and the terms that can't, because it has no such field."""
+    parts = _conjuncts(parse(query))
+    kept = [p for p in parts if all(to.field(t.name) for t in terms_of(p)) and (to.text or not _has_text(p))]
+    return str(both(kept)), [str(p) for p in parts if p not in kept]
+
+
 def _freed(node: Node, names: frozenset[str], *, negative: bool) -> Node | None:
     """*node* without what it says about the field; None when nothing is left that could exclude a row."""
     if isinstance(node, Term):
