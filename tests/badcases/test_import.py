@@ -7,6 +7,7 @@ from starlette.testclient import TestClient
 
 from mlife.badcases import commands
 from mlife.badcases.intake.declared import Schemas
+from mlife.badcases.intake.refusal import Unfit
 from mlife.badcases.intake.schema import Schema
 from mlife.badcases.intake.spreadsheet import Spreadsheet, report_table
 from mlife.badcases.views import lists
@@ -59,6 +60,14 @@ def test_a_table_that_can_not_be_read_says_why() -> None:
     reader = Spreadsheet(dict)
     with pytest.raises(Invalid, match="no UTF-8"):
         list(reader.feed(b"a\n\xff\n"))
+
+
+@pytest.mark.parametrize("cell", ["y" * 1_000_001, '"' + "y\n" * 600_000 + '"'])
+def test_a_cell_that_is_too_long_costs_its_row_and_no_other(cell: str) -> None:
+    found = items(f"a,b\n{cell},1\nx,2\n")
+    assert [type(item) for _, item in found] == [Unfit, dict]
+    assert (found[0][1].field, found[0][1].expected) == ("a", "at most 1,000,000")
+    assert found[1][1]["fields"] == {"a": "x", "b": "2"}
 
 
 def test_a_preview_takes_nothing_and_says_what_would_become_of_it(field: Field, client: TestClient) -> None:

@@ -206,7 +206,7 @@ HOSTILE: dict[str, tuple[bytes, str, str]] = {
     "a NUL": (changed(client="a\x00b"), "client", "control character U+0000"),
     "an escape": (changed(device="a\x1b[31m"), "device", "control character U+001B"),
     "an escape of 8 bits": (changed(device="a\x9b31m"), "device", "control character U+009B"),
-    "half a character": (GOOD.replace(b"fleet-7", b"\\ud800"), "client", "unicode"),
+    "half a character": (GOOD.replace(b"fleet-7", b"\\ud800"), "client", "holds half a character"),
     "a number as label": (changed(prediction={"type": "class", "label": 4}), "prediction.label", "is no text"),
     "an unknown type": (changed(prediction={"type": "mask"}), "prediction", "unknown type"),
     "two types": (changed(truth={"type": "scalar", "value": 3}), "truth.type", "another type"),

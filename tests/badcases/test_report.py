@@ -51,3 +51,23 @@ def test_function_and_version_are_two_gradings_of_the_same_failures(field: Field
         "letter": (3, "1.9", "2.0"),
     }
     assert field.read(lists.reports, "version>=1.10 function:digit", now=NOW).total == 2
+
+
+@pytest.mark.parametrize(
+    ("other", "field_at_fault", "problem"),
+    [
+        ({"system": {"type": "scalar", "value": 10**400}}, "system", "is no text but an object"),
+        ({"function": [10**30]}, "function", "is no text but a list"),
+        ({"fields": {"\ud800": 1}}, "fields", "holds half a character"),
+        ({"fields": {"x" * 10_001: 1}}, "fields", "has 10,001 characters"),
+        ({"data": [{"uri": "s3://a/b"}] * 101}, "data", "has more than 100 items"),
+    ],
+)
+def test_what_no_json_library_writes_is_refused_alone_in_a_few_words(
+    field: Field, other: dict[str, Any], field_at_fault: str, problem: str
+) -> None:
+    answer = field.intake.reports([report(**other), report(picture=2)])
+    assert answer.accepted == 1
+    (refusal,) = answer.refused
+    assert (refusal.line, refusal.field, refusal.problem) == (1, field_at_fault, problem)
+    assert len(str(refusal.as_json())) < 600

@@ -4,6 +4,7 @@ Why an item can't be taken, as it is told to the one who sent it: which field, w
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,7 +21,7 @@ LONGEST_TEXT = 10_000
 
 EXPECTED: dict[str, str] = {
     "system": "1 to 128 characters without white space and / ? # %",
-    "data": 'at least one link, such as [{"uri": "s3://cam/8841.jpg"}]',
+    "data": '1 to 100 links, such as [{"uri": "s3://cam/8841.jpg"}]',
     "uri": "s3://…, https://…, http://… or sha256:…; put other files into the store first (mlife file put)",
     "sha256": "64 lower-case hexadecimal digits",
     "media_type": "such as image/jpeg",
@@ -58,7 +59,7 @@ class Unfit(Exception):
     def at(self, line: int) -> Refusal:
         """The refusal of the item on *line*."""
         value = "null" if self.value is None else shortened(self.value)
-        return Refusal(line, self.field, value, self.problem, self.expected)
+        return Refusal(line, shortened(self.field), value, self.problem, self.expected)
 
 
 def unfit(fault: ValidationError, under: str = "", fields: Iterable[str] = ()) -> Unfit:
@@ -77,7 +78,7 @@ def unfit(fault: ValidationError, under: str = "", fields: Iterable[str] = ()) -
     if first["type"] == "missing":
         value = ""
     elif isinstance(value, dict | list) and first["type"] != "extra_forbidden":
-        value = shortened(orjson.dumps(value, default=repr).decode()) if _small(value) else type(value).__name__
+        value = shortened(_spelled(value)) if _small(value) else type(value).__name__
     others = f" (and wrong: {', '.join(paths[1:6])}{'…' if len(paths) > 6 else ''})" if len(paths) > 1 else ""
     expected = EXPECTED.get(name, _WORDS)
     if first["type"] == "extra_forbidden":
@@ -89,6 +90,13 @@ def unfit(fault: ValidationError, under: str = "", fields: Iterable[str] = ()) -
     return Unfit(paths[0], value, problem + others, expected)
 
 
+def _spelled(value: JSON) -> str:
+    try:
+        return orjson.dumps(value, default=repr).decode()
+    except TypeError:  # a number beyond 64 bits or half a character; to be refused, not to fail on
+        return json.dumps(value, default=repr)
+
+
 def _small(value: JSON) -> bool:
     return len(value) <= 20
 
@@ -96,6 +104,8 @@ def _small(value: JSON) -> bool:
 def _path(error: Any, under: str) -> tuple[Any, ...]:
     """Where it is, without the type by which the union was told apart."""
     loc = (under, *error["loc"]) if under else tuple(error["loc"])
+    if loc[-1:] == ("[key]",):  # the name itself is at fault, and is told as the value
+        return loc[:-2]
     if len(loc) > 1 and loc[0] in ("prediction", "truth") and loc[1] in EXAMPLES:
         return (loc[0], *loc[2:])
     return loc
@@ -111,6 +121,7 @@ def _problem(error: Any) -> str:
         "too_short": "is empty",
         "too_long": f"has more than {context.get('max_length')} items",
         "finite_number": "is not finite",
+        "string_unicode": "holds half a character",
         "string_pattern_mismatch": "is not allowed",
         "literal_error": "is not allowed",
         "union_tag_not_found": "has no type",

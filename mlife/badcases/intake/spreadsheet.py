@@ -31,7 +31,9 @@ SPECIAL: Final = ("type", "prediction", "truth", "score", "model_ids", "data")
 COLUMNS: Final = (*PLAIN, *LINKED, *SPECIAL)
 """Names that mean a field of a report; `fields.NAME`, and every other name, is a free field."""
 FREE: Final = "fields."
-csv.field_size_limit(1_000_000)
+LONGEST_CELL = 1_000_000
+"""Characters of it; a report with a longer one could not be taken."""
+csv.field_size_limit(2 * LARGEST_DOCUMENT)  # a row is bounded already, and the reader would lose its place in it
 
 
 class Spreadsheet:
@@ -126,6 +128,10 @@ class Spreadsheet:
         assert self._names is not None  # the header came first
         if len(cells) > len(self._names):
             return Unfit("", cells[len(self._names)], "is a cell more than there are columns", "a name for each column")
+        longest = max(cells, key=len)
+        if len(longest) > LONGEST_CELL:
+            name = self._names[cells.index(longest)]
+            return Unfit(name, longest, f"has {len(longest):,} characters", f"at most {LONGEST_CELL:,}")
         row = self._constants | {
             name: cell.strip() for name, cell in zip(self._names, cells, strict=False) if name and cell.strip()
         }
