@@ -129,4 +129,4 @@ OUTLINE = Embedder(
     "light and dark", "picture", "1", BITS, near=1 - ALIKE_BITS / (BITS / 2), open=_open_outline, side=64
 )
 SHAPE = Embedder("the run of edges", "picture", "1", CELLS * CELLS * TURNS, near=0.93, open=_open_shape)
-WORDS = Embedder("words", "text", "1", SLOTS, near=0.7, open=_open_words)
+WORDS = Embedder("their words", "text", "1", SLOTS, near=0.7, open=_open_words)

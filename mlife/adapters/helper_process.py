@@ -78,6 +78,12 @@ class Helper:
             ) from e
         return self._process
 
+    def kill(self) -> None:
+        """From any thread: let it die, so that whoever waits for its answer gets none."""
+        process = self._process
+        if process is not None:
+            process.kill()
+
     def stop(self) -> None:
         """End it; the next question starts another."""
         process, self._process = self._process, None

@@ -35,6 +35,7 @@ class ProcessLikeness:
         command = [sys.executable, "-P", "-m", "mlife.adapters.likeness_worker", str(memory)]
         self._helper = Helper(command, "compares pictures and texts", {**kept, **threads})
         self._opened: set[str] = set()
+        self._interrupted = False
 
     def embed(self, name: str, items: Sequence[bytes]) -> list[bytes | Unembedded]:
         """See `Likeness`. Where a whole batch fails, each is tried by itself, to find the one at fault."""
@@ -59,7 +60,7 @@ class ProcessLikeness:
         self._open(name)
         sent = message({"ask": "embed", "name": name, "sizes": [len(i) for i in items]}, b"".join(items))
         try:
-            answered = self._helper.ask(sent, self._seconds)
+            answered = self._ask(sent, self._seconds)
         except TimeoutError:
             return f"takes longer than {self._seconds:g} s"
         if answered is None:
@@ -75,6 +76,13 @@ class ProcessLikeness:
             rows[int(place)] = Unembedded(reason)
         return rows
 
+    def _ask(self, sent: bytes, seconds: float) -> tuple[dict[str, Any], bytes] | None:
+        """Raises Unavailable: it was interrupted, and nobody is at fault."""
+        answered = None if self._interrupted else self._helper.ask(sent, seconds)
+        if self._interrupted:
+            raise Unavailable("comparing was interrupted", remedy="it goes on with the next look")
+        return answered
+
     def _open(self, name: str) -> None:
         """Raises Misconfigured: it can't be."""
         if self._helper.pid is None:
@@ -82,7 +90,7 @@ class ProcessLikeness:
         if name in self._opened:
             return
         try:
-            told, _ = self._helper.ask(message({"ask": "open", "name": name}), self._starting) or (
+            told, _ = self._ask(message({"ask": "open", "name": name}), self._starting) or (
                 {"fault": CRASH},
                 b"",
             )
@@ -98,7 +106,7 @@ class ProcessLikeness:
         sent = message(asked, vectors + struct.pack(f"<{len(owners)}i", *owners))
         with self._lock:
             try:
-                answered = self._helper.ask(sent, COMPARING_SECONDS)
+                answered = self._ask(sent, COMPARING_SECONDS)
             except TimeoutError:
                 raise self._too_many(len(owners), f"it takes longer than {COMPARING_SECONDS:g} s") from None
         told, body = answered or ({"problem": "its process crashed"}, b"")
@@ -118,9 +126,16 @@ class ProcessLikeness:
         """See `Likeness`."""
         with self._lock:
             self._helper.stop()
+            self._interrupted = False
+
+    def interrupt(self) -> None:
+        """See `Likeness`."""
+        self._interrupted = True
+        self._helper.kill()
 
     def close(self) -> None:
-        """The same, at the end."""
+        """End it, whatever it does."""
+        self.interrupt()
         self.rest()
 
 

@@ -110,6 +110,10 @@ class Looker:
             except Exception:
                 log.exception("looking at pictures met a fault of MLife's own; it goes on")
 
+    def hurry(self) -> None:
+        """From any thread: give up what is being compared. What was found is kept, the rest is made another time."""
+        self._likeness.interrupt()
+
     def look_at_all(self, stop: threading.Event) -> None:
         """One pass over every function in which something may be new, unless another process is at it."""
         with self._locks.hold("looking") as held:
@@ -177,6 +181,7 @@ class _Pass:
         self._key, self._standing, self._stop, self._tell = key, standing, stop, tell
         self.look = Look(len(standing))
         self._absent: set[str] = set()
+        self._is_whole = True
         self._told_at = 0.0
 
     def run(self, chosen: Mapping[str, Embedder | str]) -> bool:
@@ -188,7 +193,7 @@ class _Pass:
                 try:
                     self._embed(seen, embedder)
                 except MLifeError as e:
-                    seen.problem = e.message
+                    self._blame(seen, e)
         if self._stop.is_set():
             return False
         digest = self._digest(chosen)
@@ -198,10 +203,19 @@ class _Pass:
             self.look.suggestions = len(before["suggestions"])
             return True
         found = self._compare(chosen)
+        if self._stop.is_set():
+            return False
         self.look.suggestions = len(found)
-        body = orjson.dumps({"digest": digest, "suggestions": [asdict(s) for s in found]})
+        # without a digest it is compared anew next time
+        said = {"digest": digest if self._is_whole else "", "suggestions": [asdict(s) for s in found]}
+        body = orjson.dumps(said)
         self._shelf.put(FOUND, {self._key: body})
         return True
+
+    def _blame(self, seen: Seen, fault: MLifeError) -> None:
+        """Unless it was interrupted because somebody wants us to stop."""
+        if not self._stop.is_set():
+            seen.problem = fault.message
 
     # --- vectors ---
 
@@ -277,7 +291,8 @@ class _Pass:
                 try:
                     found += self._alike(seen, embedder)
                 except MLifeError as e:
-                    seen.problem = e.message
+                    self._blame(seen, e)
+                    self._is_whole = False
         return strongest(found)
 
     def _alike(self, seen: Seen, embedder: Embedder) -> list[Suggestion]:

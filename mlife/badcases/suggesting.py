@@ -92,7 +92,7 @@ def alike(
     what = "pictures" if finder.reads == "picture" else "descriptions"
     room = max(1 - finder.near, 1e-6)
     for (one, other), (cosine, left, right) in best.items():
-        said = f"two of their {what} are alike by {finder.label} ({finder.name}): cosine {cosine:.2f}"
+        said = f"two of their {what} are alike by {finder.label}: cosine {cosine:.2f}"
         strength = min(1.0, max(0.0, (cosine - finder.near) / room))
         why = ALIKE[finder.reads]
         asked = suggestion_id(one, other)

@@ -45,8 +45,8 @@ log = logging.getLogger("mlife.home")
 SWITCH_INTERVAL = 0.0005
 """Seconds; Python's default lets one busy thread delay an append by 30 ms (docs/benchmarks.md)."""
 
-LAST_LOOK_SECONDS = 5.0
-"""How long the batch that is being looked at is waited for at the end; whatever is cut off is looked at again."""
+LAST_LOOK_SECONDS = 1.0
+"""How long what is being looked at is waited for at the end; whatever is cut off is looked at again."""
 
 SEE_SECONDS = 5.0
 """How long a command waits until its own write can be seen."""
@@ -124,6 +124,9 @@ class Home:
         finally:
             stop.set()
             thread.join(timeout=LAST_LOOK_SECONDS)
+            if thread.is_alive():
+                self.ports.extra["looker"].hurry()
+                thread.join()
 
     def restore(self) -> None:
         """Let the built-in target take up again what the log says is active."""

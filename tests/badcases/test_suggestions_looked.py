@@ -146,3 +146,33 @@ def test_a_server_looks_by_itself_and_two_never_at_once(running_home: Home, monk
     until(lambda: "suggestions" in shelf.kinds())
     stop.set()
     thread.join()
+
+
+def test_who_ends_while_an_embedder_hangs_does_not_wait_for_it_and_blames_no_item(
+    field: Field, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described(field, "a bad one that hangs", "a bad one that hangs, too")
+    use(field, "hangs")
+    looker: Any = field.home.ports.extra["looker"]
+    looker._likeness = likeness = ProcessLikeness(seconds=60)
+    monkeypatch.setattr(looking, "LOOK_SECONDS", 0.01)
+    with field.home.looking():
+        until(lambda: "hangs" in likeness._opened)
+        began = time.monotonic()
+    assert time.monotonic() - began < 10
+    assert field.home.ports.extra["shelf"].kinds() == ["looked"]
+    assert likeness._helper.pid is None
+
+
+def test_what_could_not_be_compared_is_said_and_compared_in_the_next_pass(
+    field: Field, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described(field, "half-worn mask under the chin", "mask half-worn, under chin")
+    use(field, "words")
+    monkeypatch.setattr("mlife.adapters.likeness_process.COMPARING_SECONDS", 0.0)
+    look(field)
+    assert "can't be compared: it takes longer than 0 s" in told_of(client, "words")["problem"]
+    monkeypatch.undo()
+    look(field)
+    told = client.get("/api/v1/suggestions").json()
+    assert (told["total"], told["progress"][0]["problem"]) == (1, None)

@@ -107,6 +107,9 @@ class Likeness(Protocol):
             Unavailable: there is no room, or no time, for so many.
         """
 
+    def interrupt(self) -> None:
+        """From any thread: whatever is being asked is given up with `Unavailable`, until `rest`."""
+
     def rest(self) -> None:
         """End the process; it comes back when it is needed."""
 
