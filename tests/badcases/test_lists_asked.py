@@ -275,3 +275,30 @@ def test_of_several_indexes_the_one_that_finds_least_is_taken(field: Field, monk
     field.send(*(report("7", "1", picture=n, device=f"cam-{n}") for n in range(300)))
 
     assert "report_by_device" in str(gone_by(2))
+
+
+def test_what_is_found_by_words_is_counted_with_its_page_as_without_them(either: Field) -> None:
+    remarks = (None, "low sun, night", "rain", "night, rain")
+    either.send(*(report(str(n % 7), str(n % 5 + 7), picture=n, description=remarks[n % 4]) for n in range(80)))
+    described = {r.position: r for r in either.read(lists.reports, now=NOW, limit=500).items}
+    for q, wanted in (
+        ("night", {n for n, r in described.items() if "night" in (r.description or "")}),
+        ("-night", {n for n, r in described.items() if "night" not in (r.description or "")}),
+        ("night rain", {n for n, r in described.items() if r.description == "night, rain"}),
+        ("fog", set()),
+    ):
+        after, seen, totals = None, [], set()
+        while True:
+            part = either.read(lists.reports, q, now=NOW, limit=7, after=after)
+            seen, totals, after = seen + [r.position for r in part.items], totals | {part.total}, part.after
+            if after is None:
+                break
+        assert (seen, totals) == (sorted(wanted, reverse=True), {len(wanted)})
+        if not q.startswith("-"):
+            here = {described[n].badcase_id for n in wanted}
+            of_these = sum(r.badcase_id in here for r in described.values())
+            first = either.read(lists.badcases, q, now=NOW, limit=3)
+            second = either.read(lists.badcases, q, now=NOW, limit=500, after=first.after) if first.after else first
+            every = {v.badcase_id for v in (*first.items, *second.items)}
+            assert (every, first.total, second.total) == (here, len(here), len(here))
+            assert first.reports == second.reports == of_these

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import CTE, ColumnElement, Select, and_, func, select
 
 from mlife.badcases.views.models import behind
 from mlife.badcases.views.rows import BadcaseListing, BadcaseView, ReportView
@@ -31,7 +31,7 @@ from mlife.badcases.views.tables import (
 from mlife.core.errors import Refused
 from mlife.core.events import EPOCH
 from mlife.core.projection import Reader
-from mlife.core.query import Listing, compile_query, page, parse
+from mlife.core.query import Listing, compile_query, has_words, page, parse, terms_of
 from mlife.core.tables import AnyRow
 
 b, r = badcase_rows.c, report_rows.c
@@ -67,15 +67,38 @@ def badcases(
         sort=sort,
         after=after,
         limit=limit,
+        totals=_totals if _is_dear(q) else None,
+        summed=[b.frequency],
     )
-    cut = asked.cut(read.all(asked.select))
-    total = read.one(
-        select(func.count().label("total"), func.coalesce(func.sum(b.frequency), 0).label("of_reports"))
-        .select_from(badcase_rows)
-        .where(asked.condition, among)
-    )
-    assert total is not None  # an aggregate has one row
-    return BadcaseListing(with_details(read, cut.items), cut.after, cut.before, total.total, total.of_reports)
+    rows = read.all(asked.select)
+    cut = asked.cut(rows)
+    if "total" in asked.select.selected_columns and rows:
+        counted: AnyRow | None = rows[0]
+    else:
+        counted = read.one(
+            select(func.count().label("total"), func.coalesce(func.sum(b.frequency), 0).label("of_reports"))
+            .select_from(badcase_rows)
+            .where(asked.condition, among)
+        )
+    assert counted is not None  # an aggregate has one row
+    return BadcaseListing(with_details(read, cut.items), cut.after, cut.before, counted.total, counted.of_reports)
+
+
+def _is_dear(q: str) -> bool:
+    """Is something asked for that only the reports know?"""
+    asked = parse(q)
+    fields = (searchable_badcases.field(term.name) for term in terms_of(asked))
+    return has_words(asked) or any(f and getattr(f.column, "table", None) is report_rows for f in fields)
+
+
+def _totals(those: CTE) -> Sequence[ColumnElement[Any]]:
+    """How many badcases match, and their reports."""
+    of_reports = select(func.coalesce(func.sum(those.c.frequency), 0)).scalar_subquery()
+    return [_total(those), of_reports.label("of_reports")]
+
+
+def _total(those: CTE) -> ColumnElement[Any]:
+    return select(func.count()).select_from(those).scalar_subquery().label("total")
 
 
 def badcase(read: Reader, badcase_id: str) -> BadcaseView | None:
@@ -123,13 +146,30 @@ def reports(
     read: Reader, q: str = "", *, now: datetime, sort: str | None = None, after: str | None = None, limit: int = 50
 ) -> Listing[ReportView]:
     """A page of reports. As `badcases` otherwise."""
-    asked = page(select(report_rows), searchable_reports, q, now=now, sort=sort, after=after, limit=limit)
-    cut = asked.cut(read.all(asked.select))
+    once = sort is None and after is None and has_words(parse(q))
+    asked = page(
+        select(report_rows),
+        searchable_reports,
+        q,
+        now=now,
+        sort=sort,
+        after=after,
+        limit=limit,
+        totals=(lambda those: [_total(those)]) if once else None,
+        most=MOST_COUNTED + 1,
+    )
+    rows = read.all(asked.select)
+    cut = asked.cut(rows)
     if not q.strip():
         total = read.value(select(func.coalesce(func.sum(b.frequency), 0)))
         return Listing(report_views(read, cut.items), cut.after, cut.before, total)
-    some = select(r.number).where(asked.condition).limit(MOST_COUNTED + 1).subquery()
-    total = int(read.value(select(func.count()).select_from(some)) or 0)
+    if after is None and len(rows) <= limit:
+        total = len(rows)
+    elif once:
+        total = rows[0].total
+    else:
+        some = select(r.number).where(asked.condition).limit(MOST_COUNTED + 1).subquery()
+        total = int(read.value(select(func.count()).select_from(some)) or 0)
     listed = report_views(read, cut.items)
     return Listing(listed, cut.after, cut.before, min(total, MOST_COUNTED), more=total > MOST_COUNTED)
 

@@ -23,6 +23,7 @@ from mlife.core.query.nodes import (
     Range,
     Term,
     Text,
+    has_words,
     terms_of,
 )
 from mlife.core.query.paging import Order, Page, Slice, in_order, must_page, page, read_sort
@@ -62,6 +63,7 @@ __all__ = [
     "contains_text",
     "counts_by",
     "fields_help",
+    "has_words",
     "in_order",
     "moment_text",
     "must_page",

@@ -211,5 +211,12 @@ def terms_of(node: Node) -> Iterator[Term]:
             yield from terms_of(child)
 
 
+def has_words(node: Node) -> bool:
+    """Is anything asked of the full text?"""
+    if isinstance(node, Not):
+        return has_words(node.child)
+    return isinstance(node, Text) or (isinstance(node, And | Or) and any(has_words(child) for child in node.children))
+
+
 def _around(nodes: tuple[Node, ...]) -> Span:
     return nodes[0].span.to(nodes[-1].span) if nodes else Span()

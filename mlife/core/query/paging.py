@@ -8,12 +8,12 @@ column, so that one index serves both.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVarTuple
 
-from sqlalchemy import ColumnElement, Select, and_, false, or_, select, tuple_
+from sqlalchemy import CTE, ColumnElement, Select, and_, false, or_, select, tuple_
 
 from mlife.core.query.cursor import Cursor
 from mlife.core.query.fields import Searchable
@@ -28,6 +28,7 @@ MAX_LIMIT = 500
 MAX_SORT_FIELDS = 5
 
 Ts = TypeVarTuple("Ts")
+Totals = Callable[[CTE], Sequence[ColumnElement[Any]]]
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,9 @@ def page(
     sort: str | None = None,
     after: str | None = None,
     limit: int = 50,
+    totals: Totals | None = None,
+    summed: Sequence[ColumnElement[Any]] = (),
+    most: int | None = None,
 ) -> Page:
     """
     Narrow *select* to the rows of one page.
@@ -124,6 +128,9 @@ def page(
         sort: fields from the most important, a - for descending: `-priority,first_seen`. None is the default order.
         after: a cursor of `Slice`, for the same query and sort; None is the first page.
         limit: rows of a page, 1 to 500.
+        totals: columns that count all that match, given their keys and what is *summed*. What matches is then found
+            once for the page and for them, which pays where that is dear.
+        most: with *totals* and without a cursor: so many are found, the first in the order.
 
     Raises:
         QueryError: the query, sort, cursor or limit can't be used.
@@ -135,8 +142,17 @@ def page(
     cursor = Cursor.decode(after, binding, [o.column.type for o in orders]) if after else None
     moment = cursor.now if cursor else aware(now)
     condition = compile_query(ast, searchable, moment)
-    statement = select.where(condition)
     back = cursor is not None and cursor.back
+    if totals is None:
+        statement: Any = select.where(condition)
+    else:
+        found = select.with_only_columns(searchable.key, *summed).where(condition)
+        if most is not None:
+            found = found.order_by(*(_order_by(o, back=back) for o in orders)).limit(most)
+        kept = found.cte("matching").prefix_with("MATERIALIZED")
+        statement = select.add_columns(*totals(kept)).where(
+            searchable.key.in_(kept.select().with_only_columns(kept.c[0]))
+        )
     if cursor is not None:
         statement = statement.where(_beyond(orders, cursor.values, back=back))
     statement = statement.order_by(*(_order_by(o, back=back) for o in orders)).limit(limit + 1)
