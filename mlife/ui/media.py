@@ -100,11 +100,17 @@ def _other(hands: Doing, sha256: str, media_type: str) -> Look:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A drawing, and what it is drawn over."""
+    """
+    A drawing, and what it is drawn over.
+
+    Args:
+        play: the address of sound or film; None for what is none.
+    """
 
     drawing: Drawing
     look: Look
     src: str | None
+    play: str | None = None
 
 
 def shown_over(
@@ -127,4 +133,10 @@ def shown_over(
         seconds=look.seconds,
     )
     is_shown = sha256 and not look.problem and (look.width or look.medium == "audio")
-    return Shown(draw(case), look, f"/files/{sha256}/thumbnail?size={SHOWN}" if is_shown else None)
+    plays = sha256 and not look.problem and look.medium in {"audio", "video"}
+    return Shown(
+        draw(case),
+        look,
+        f"/files/{sha256}/thumbnail?size={SHOWN}" if is_shown else None,
+        f"/files/{sha256}/play" if plays else None,
+    )

@@ -91,6 +91,6 @@ def serve(request: Request, digest: str, name: str) -> Response:
 
 
 _folder = Path(__file__).parent / "static"
-for _own in ("draw.js", "mlife.css", "mlife.js", "mlife.svg"):
+for _own in ("draw.js", "mlife.css", "mlife.js", "mlife.svg", "play.js"):
     static_file(_own, _folder / _own)
 static_file("htmx.js", htmx)

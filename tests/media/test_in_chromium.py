@@ -57,6 +57,8 @@ def told(field: Field) -> dict[str, str]:
     pages |= {name: f"/files/{sha256}" for name, sha256 in files.items()}
     return pages | {
         "draw": f"{pages['boxes']}/annotate",
+        "mark": f"{pages['segments']}/annotate",
+        "play": f"/files/{sound}/play",
         "copy": f"/files/{picture}/edit",
         "cut": f"/files/{sound}/edit",
     }
@@ -70,7 +72,7 @@ def test_media_pages_are_accessible_and_fit_each_screen(
         {"viewport": {"width": 360, "height": 780}, "color_scheme": "dark"},
     ):
         tab = visit(bypass_csp=True, **options)
-        for name in ("boxes", "segments", "text", "vector", "draw", "copy", "cut", "half.png"):
+        for name in ("boxes", "segments", "text", "vector", "draw", "mark", "copy", "cut", "half.png"):
             page = tab.to(told[name])
             assert violations(page, axe) == [], name
             assert page.evaluate(WIDER) == [], name
@@ -86,6 +88,57 @@ def drag(page: Any, across: tuple[float, float], down: tuple[float, float]) -> N
     page.mouse.down()
     page.mouse.move(x[1], y[1])
     page.mouse.up()
+
+
+READY = "document.querySelector('[data-player]')?.readyState >= 1"
+
+
+def until(page: Any, expression: str) -> None:
+    """Wait for it; a function to wait for would evaluate a text, which the page's policy forbids."""
+    for _ in range(100):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"not in five seconds: {expression}")
+
+
+def test_a_segment_is_jumped_to_and_one_is_marked_from_the_players_time(
+    told: dict[str, str], visit: Callable[..., Visit]
+) -> None:
+    page = visit().to(told["segments"])
+    until(page, READY)
+    link = page.locator("a[data-seek]").last
+    at = float(link.get_attribute("data-seek"))
+    link.click()
+    until(page, f"document.querySelector('[data-player]').currentTime >= {min(at, 0.9)}")
+    assert link.get_attribute("href").startswith(f"{told['play']}#t=")
+
+    page = visit().to(told["mark"])
+    until(page, READY)
+    page.fill("[data-marks] input", "cough")
+    for word, seconds in (("start", 0.25), ("end", 0.75)):
+        page.evaluate(f"document.querySelector('[data-player]').currentTime = {seconds}")
+        page.click(f"[data-mark={word}]")
+    assert page.input_value("#f-lines").splitlines()[-1] == "cough 0.25 0.75"
+
+
+def test_without_a_script_a_segment_plays_by_itself_and_any_part_of_a_file_is_sent(
+    told: dict[str, str], address: str, visit: Callable[..., Visit]
+) -> None:
+    page = visit(java_script_enabled=False).page
+    answer = page.request.get(f"{address}{told['play']}", headers={"Range": "bytes=4-11"})
+    assert (answer.status, answer.headers["content-type"]) == (206, "audio/wav")
+    assert answer.body() == wav()[4:12]
+    assert answer.headers["content-range"] == f"bytes 4-11/{len(wav())}"
+    last = page.request.get(f"{address}{told['play']}", headers={"Range": "bytes=-2"})
+    assert last.body() == wav()[-2:]
+    assert page.request.get(f"{address}{told['play']}", headers={"Range": "bytes=999999-"}).status == 416
+    assert page.request.get(f"{address}{told['half.png'].removesuffix('/')}/play").status == 404
+
+    page.goto(f"{address}{told['segments']}")
+    page.locator("a[data-seek]").first.click()
+    page.wait_for_url("**/play#t=*")
+    assert page.locator("video, audio").count() == 1
 
 
 def test_what_is_drawn_stands_in_the_fields(told: dict[str, str], visit: Callable[..., Visit]) -> None:

@@ -4,7 +4,19 @@ from pathlib import Path
 
 from fastapi import APIRouter, Request
 
-from mlife.data.pages import documents, editing, files, groups, importing, links, requests, rows, touching, uploads
+from mlife.data.pages import (
+    documents,
+    editing,
+    files,
+    groups,
+    importing,
+    links,
+    playing,
+    requests,
+    rows,
+    touching,
+    uploads,
+)
 from mlife.data.views import open_requests
 from mlife.data.views.searching import (
     searchable_documents,
@@ -35,5 +47,5 @@ rail("Requests", "/requests", order=24, count=_open_requests)
 for asked in (searchable_documents, searchable_files, searchable_groups, searchable_requests):
     completes(asked)
 router = APIRouter(tags=["data"])
-for part in (uploads, links, files, editing, importing, rows, touching, documents, groups, requests):
+for part in (uploads, links, files, playing, editing, importing, rows, touching, documents, groups, requests):
     router.include_router(part.router)
