@@ -210,6 +210,8 @@ function makeCombobox(box) {
 
 async function complete(box) {
   const mine = ++completing;
+  await new Promise((done) => setTimeout(done, 80)); // whoever types fast asks once
+  if (mine !== completing) return;
   const caret = box.selectionStart;
   const address = `${box.dataset.complete}&q=${encodeURIComponent(box.value)}&caret=${caret}`;
   const answer = await fetch(address).then((r) => (r.ok ? r.json() : null), () => null);
