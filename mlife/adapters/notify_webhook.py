@@ -24,7 +24,7 @@ from mlife import __version__
 from mlife.adapters.notifying import Limit, NotTaken
 from mlife.core.errors import Misconfigured, shortened
 from mlife.core.events import rfc3339, to_micros
-from mlife.core.media.links import Unreadable, addresses, public_addresses
+from mlife.core.media.links import Unreadable, addresses, is_public
 from mlife.core.ports import Notice
 
 SECONDS = 10.0
@@ -91,6 +91,18 @@ class Webhook:
         if not 200 <= answer.status < 300:
             raise NotTaken(f"it answered {answer.status}", is_final=answer.status == 410)
 
+    def judged(self) -> list[str]:
+        """The addresses that may be connected to. Raises NotTaken: the host has none."""
+        try:
+            found = addresses(self._host, self._port)
+        except Unreadable as e:
+            raise NotTaken(f"it {e.message}") from e
+        closed = [] if self._is_private else [a for a in found if not is_public(a)]
+        if closed:
+            where = closed[0] if closed[0] == self._host else f"{self._host} at {closed[0]}"
+            raise NotTaken(f"it leads to {where}, which is no public address; if it may, write private+ before its URL")
+        return found
+
     def _headers(self, notice: Notice, body: bytes) -> dict[str, str]:
         sent = str(int(self._now()))
         return {
@@ -103,11 +115,7 @@ class Webhook:
         }
 
     def _socket(self, limit: Limit) -> socket.socket:
-        try:
-            judge = addresses if self._is_private else public_addresses
-            judged = judge(self._host, self._port)
-        except Unreadable as e:
-            raise NotTaken(f"it {e.message}") from e
+        judged = self.judged()
         fault: OSError = OSError("no address")
         for address in judged:
             try:

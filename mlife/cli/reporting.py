@@ -108,7 +108,11 @@ def _receive(
     sending = intake.sending(ids=ids, traffic=traffic, preview=preview, reader=reader)
     while some := file.read(PIECE):
         sending.feed(some)
-    answered(home, sending.finish(), as_json=as_json, preview=preview)
+    answer = sending.finish()
+    if reader is not None and answer.refused and not (answer.accepted or answer.known or as_json):
+        click.echo("is the table read rightly? --column 'Seen at=observed_at' says what a column is, and")
+        click.echo("--set system=dms what no row says; docs/intake.md names all columns")
+    answered(home, answer, as_json=as_json, preview=preview)
 
 
 def answered(home: Home, answer: Answer, *, as_json: bool, preview: bool = False) -> None:
@@ -118,7 +122,7 @@ def answered(home: Home, answer: Answer, *, as_json: bool, preview: bool = False
         print_json(answer.as_json())
     else:
         _tell(answer)
-        if preview:
+        if preview and answer.accepted:
             click.echo("nothing was taken: leave out --preview to take it")
     if answer.refused:
         sys.exit(1)

@@ -50,6 +50,8 @@ def part_checks(chosen: Settings, *, fix: bool = False) -> list[Check]:
     if not chosen.is_alone:
         checks.append(Check("kafka", lambda: _kafka(chosen, fix=fix), KAFKA_SECONDS))
     checks.append(Check("files", lambda: _files(chosen, fix=fix)))
+    if chosen.webhook:
+        checks.append(Check("webhook", lambda: _webhooks(chosen)))
     checks.append(Check("extras", _extras))
     return checks
 
@@ -153,6 +155,21 @@ def _files(chosen: Settings, *, fix: bool) -> Iterator[Finding]:
     with needing("cluster", "MLIFE_FILES is an S3 server"):
         from mlife.adapters.health_s3 import check_s3
     yield from check_s3(chosen.files, fix=fix)
+
+
+def _webhooks(chosen: Settings) -> Iterator[Finding]:
+    """Nothing is posted: whether a target answers stands on the page of the last alarm."""
+    from mlife.adapters.notify_webhook import Webhook
+    from mlife.adapters.notifying import NotTaken
+
+    for url in (chosen.webhook or "").split():
+        try:
+            target = Webhook(url, tuple((chosen.webhook_secret or "").split()))
+            yield Finding("webhook", "ok", f"{target.name} at {', '.join(target.judged())}; alarms show who took them")
+        except NotTaken as e:
+            yield Finding("webhook", "wrong", str(e), "mend MLIFE_WEBHOOK; docs/alarms.md")
+        except MLifeError as e:
+            yield Finding("webhook", "wrong", e.message, e.remedy)
 
 
 def _extras() -> Iterator[Finding]:

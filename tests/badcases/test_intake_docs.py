@@ -73,3 +73,14 @@ def run(line: str) -> tuple[int, str]:
     assert line.startswith("$ mlife ")
     done = CliRunner().invoke(root, shlex.split(line)[2:])
     return done.exit_code, done.output
+
+
+def test_a_table_of_which_nothing_can_be_read_says_how_to_name_its_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLIFE_HOME", str(tmp_path / "home"))
+    table = tmp_path / "theirs.csv"
+    table.write_text("Seen,Said\n2026-11-24T03:00:00Z,K\n")
+    status, told = run(f"$ mlife badcase report {table} --preview")
+    assert (status, "--column 'Seen at=observed_at'" in told) == (1, True)
+    assert "leave out --preview" not in told

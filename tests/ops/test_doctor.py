@@ -104,6 +104,14 @@ def test_what_is_not_sql_or_toml_or_readable_is_one_sentence(tmp_path: Path) -> 
     assert told["disk"]["state"] == "ok"
 
 
+def test_a_webhook_that_will_never_be_called_is_wrong_before_an_alarm_needs_it(tmp_path: Path) -> None:
+    secret = "whsec_" + "MDEy" * 8
+    at = {"MLIFE_HOME": str(tmp_path / "home"), "MLIFE_WEBHOOK_SECRET": secret}
+    closed = findings(MLIFE_WEBHOOK="http://127.0.0.1:9/hook", **at)["webhook"]
+    assert (closed["state"], "write private+ before its URL" in closed["found"]) == ("wrong", True)
+    assert findings(MLIFE_WEBHOOK="private+http://127.0.0.1:9/hook", **at)["webhook"]["state"] == "ok"
+
+
 def test_keys_that_others_can_read_are_wrong_until_they_are_fixed(home: Home) -> None:
     take(home, 1, reporter="Ada")
     keys = home.settings.home / "keys.db"
