@@ -51,7 +51,7 @@ def page(client: TestClient, path: str, code: int = 200) -> str:
 
 EMPTY = {
     "/badcases": "mlife badcase report failures.ndjson",
-    "/reports": "No report matches",
+    "/reports": "No report yet",
     "/badcases/statistics": "Nothing to count",
     "/causes": "No cause is named",
     "/alarms": "No alarm",
