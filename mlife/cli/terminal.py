@@ -49,7 +49,7 @@ def with_home(run: Callable[Concatenate[Home, P], R]) -> Callable[P, R]:
 query_argument = click.argument("query", nargs=-1, callback=lambda _ctx, _option, words: " ".join(words))
 """A query of the query language, quoted or as several words."""
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines; of a list, a line each.")
 
 
 def list_options(sort: str, default: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

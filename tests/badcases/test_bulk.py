@@ -303,3 +303,7 @@ def test_a_few_from_a_form_are_said_with_a_way_back(three: Field, client: TestCl
     assert 'action="/bulk/blk-' in sent.text
     three.settle()
     assert job_in_log(three.home.ports.store, three.read(bulk_jobs)[0].bulk_id).running is False
+    again = client.post(
+        "/badcases/bulk/triage", data={"selected": "*"}, headers={"referer": "http://testserver/badcases"}
+    )
+    assert "0 of 3 badcases triaged, 3 were so already" in again.text

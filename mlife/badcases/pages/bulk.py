@@ -81,7 +81,9 @@ def _answer(request: Request, hands: Doing, started: Done, word: str) -> Respons
     if job.running:
         return see(f"/bulk/{job.id}?min_position={position}")
     tail = f"; {len(job.refused)} refused: {job.refused[0]['problem']}" if job.refused else ""
-    words = f"{len(job.changed)} of {len(job.badcase_ids)} badcases {word}{tail}"
+    same = len(job.badcase_ids) - len(job.changed) - len(job.refused)
+    so_already = f", {same} were so already" if same > 1 else ", 1 was so already" if same else ""
+    words = f"{len(job.changed)} of {len(job.badcase_ids)} badcases {word}{so_already}{tail}"
     undo_it = f"/bulk/{job.id}/undo" if job.changed and job.action != UNDO else ""
     return see(_back(request, position), words, undo=undo_it)
 
