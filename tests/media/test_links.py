@@ -203,7 +203,7 @@ def test_sealed_links_are_read_too(field: Field, camera: Any) -> None:
     "address",
     "127.0.0.1 10.1.2.3 172.16.0.1 192.168.1.1 169.254.169.254 100.64.0.1 0.0.0.0 224.0.0.1 255.255.255.255 240.0.0.1 "
     "::1 :: fe80::1%eth0 fc00::1 ff02::1 ::ffff:127.0.0.1 ::ffff:10.0.0.1 64:ff9b::7f00:1 64:ff9b::a9fe:a9fe "
-    "2002:7f00:1:: not-an-address".split(),
+    "2002:7f00:1:: fec0::1 192.0.0.192 168.63.129.16 64:ff9b:1::7f00:1 3fff::1 not-an-address".split(),
 )
 def test_no_address_of_a_private_place_is_public(address: str) -> None:
     assert not is_public(address)

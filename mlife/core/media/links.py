@@ -218,7 +218,10 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
-    return found.is_global and not found.is_multicast and not found.is_reserved
+    is_near = any(found in network for network in _NEAR)
+    return found.is_global and not (found.is_multicast or found.is_reserved or is_near)
 
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_NEAR = [ipaddress.ip_network(name) for name in ("192.0.0.0/24", "168.63.129.16/32", "fec0::/10", "3fff::/20")]
+"""Networks that pass for global though they are not: clouds' own services, sites of before `fc00::`, examples."""
