@@ -35,7 +35,7 @@ from mlife.core.query import Listing, compile_query, has_words, page, parse, ter
 from mlife.core.tables import AnyRow
 
 b, r = badcase_rows.c, report_rows.c
-COUNTED_PICTURES = 5_000
+COUNTED_PICTURES = 2_000
 """Reports of a page, the smallest badcases first, whose distinct files it counts; it must not grow with the log."""
 MOST_COUNTED = 10_000
 """Up to here the reports that match are counted: a page must not take longer the more there are."""
