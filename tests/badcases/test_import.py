@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from starlette.testclient import TestClient
 
@@ -115,6 +117,22 @@ def test_the_page_shows_what_would_be_refused_before_anything_is_taken(field: Fi
     field.settle()
     assert field.read(lists.badcases, "", now=NOW).total == 1
     assert client.post("/badcases/import", files={"take": (None, "1")}).status_code == 422
+
+
+def test_the_page_names_what_columns_may_be_where_nothing_can_be_read_and_lists_refusals_by_line(
+    field: Field, client: TestClient
+) -> None:
+    theirs = client.post("/badcases/import", files={"file": ("theirs.csv", "Seen,Said\nyesterday,K\n")})
+    assert "say below what its columns are" in theirs.text
+    field.do(
+        commands.describe_function, system="digits", function="digit", fields=[{"name": "speed", "type": "number"}]
+    )
+    late = ROW.replace("2026-11-20T03:00:00Z", "yesterday")
+    table = f"{HEAD},speed\n{ROW},fast\n{late},1\n{ROW},2\n"
+    shown = client.post("/badcases/import", files={"file": ("failures.csv", table)})
+    assert "say below what its columns are" not in shown.text
+    lines = re.findall(r'<td class="num">(\d+)</td>', shown.text)
+    assert lines == ["2", "3"]
 
 
 def test_truth_for_many_reports_moves_them_and_says_what_does_not_fit(field: Field, client: TestClient) -> None:
