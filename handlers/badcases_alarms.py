@@ -101,12 +101,12 @@ def look_for_new(
 
 
 def wave_sentence(function: str, version: str, found: seen.WaveSeen, rate: float | None, usual: float | None) -> str:
-    """The alarm in words with its numbers."""
+    """The alarm in words with its numbers; what is usual only where this is more: it counts old badcases too."""
     new = found.wave.badcases
     said = f"{new} new badcase{'s' * (new != 1)} of {function} in version {version}: {found.wave.reports} reports"
     if rate is not None:
         said += f", {rate:.1%} of {found.requests} requests"
-    return said + (f", usually {usual:.1%}" if usual is not None else "")
+    return said + (f", usually {usual:.1%}" if usual is not None and (rate is None or rate > usual) else "")
 
 
 def about(r: Recorded[Any]) -> str:
