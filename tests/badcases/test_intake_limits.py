@@ -117,6 +117,10 @@ def test_a_sender_is_told_to_come_back_and_nothing_of_it_is_taken(limited: TestC
     assert (told.status_code, int(told.headers["retry-after"]) > 100) == (429, True)
     assert told.json()["title"] == "Too much at once"
     assert limited.post("/api/v1/traffic", json=traffic(1)).status_code == 429
+    table = {"file": ("a.csv", "system,function\ndigits,digit\n")}
+    for page, body in ("/badcases/report", {"data": {"system": "digits"}}), ("/badcases/import", {"files": table}):
+        shown = limited.post(page, follow_redirects=False, **body)
+        assert (shown.status_code, "retry-after" in shown.headers) == (429, True)
     named = limited.post("/api/v1/reports", json=report(picture=9), headers={"X-Actor": "fleet-7"})
     assert named.json()["accepted"] == 1
     figures = limited.get("/metrics").text

@@ -17,7 +17,7 @@ from mlife.badcases.intake.declared import Schemas
 from mlife.badcases.intake.reading import Reader
 from mlife.badcases.intake.spreadsheet import COLUMNS, Spreadsheet, report_table
 from mlife.badcases.intake.taking import Answer, ItemReader
-from mlife.badcases.pages.receiving import intake_of
+from mlife.badcases.pages.receiving import intake_of, sender_of, turnstile_of
 from mlife.core.errors import Invalid
 from mlife.core.sealing import Veiled
 from mlife.ui import answer, page, see
@@ -58,11 +58,15 @@ def import_form(request: Request) -> Response:
 @router.post("/badcases/import", include_in_schema=False)
 async def look_at_file(request: Request, hands: Hands) -> Response:
     """What would be taken of a file, and what refused; or, when somebody has looked, take it."""
-    async with request.form(max_files=1, max_fields=20) as form:
-        return await run_in_threadpool(_handle, request, hands, form)
+    with turnstile_of(request).turn(sender_of(request)) as charge:
+        async with request.form(max_files=1, max_fields=20) as form:
+            response, taken = await run_in_threadpool(_handle, request, hands, form)
+        charge(taken)
+    return response
 
 
-def _handle(request: Request, hands: Doing, form: FormData) -> Response:
+def _handle(request: Request, hands: Doing, form: FormData) -> tuple[Response, int]:
+    """The page, and how many reports were brought."""
     file, kept = form.get("file"), str(form.get("kept") or "")
     columns, constants = str(form.get("columns") or ""), str(form.get("constants") or "")
     name = str(form.get("name") or "")
@@ -78,9 +82,9 @@ def _handle(request: Request, hands: Doing, form: FormData) -> Response:
     if take:
         refused = len(told.refused) + told.refused_more
         words = f"{told.accepted} reports are new, {told.known} were known, {refused} are refused"
-        return see(f"/badcases?min_position={told.position}" if told.position else "/badcases", words)
+        return see(f"/badcases?min_position={told.position}" if told.position else "/badcases", words), told.items
     looked = Looked(kept, name, columns, constants, told)
-    return answer(request, "badcases/import.html", {"columns": COLUMNS}, looked=looked, shown=SHOWN)
+    return answer(request, "badcases/import.html", {"columns": COLUMNS}, looked=looked, shown=SHOWN), 0
 
 
 def _read(request: Request, hands: Doing, kept: str, columns: str, constants: str, *, preview: bool) -> Answer:

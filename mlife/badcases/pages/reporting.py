@@ -19,7 +19,7 @@ from mlife.badcases.intake.refusal import Unfit
 from mlife.badcases.intake.schema import FieldDeclared, Schema
 from mlife.badcases.intake.spreadsheet import report_of
 from mlife.badcases.intake.typed import HOW, TYPES
-from mlife.badcases.pages.receiving import intake_of
+from mlife.badcases.pages.receiving import intake_of, sender_of, turnstile_of
 from mlife.badcases.views import lists
 from mlife.badcases.views.grouping import home_of
 from mlife.badcases.views.rows import BadcaseView
@@ -106,10 +106,14 @@ def look(request: Request, hands: Hands, said: Said) -> Response:
 @router.post("/badcases/report", include_in_schema=False)
 async def send_form(request: Request, hands: Hands) -> Response:
     """A report from the form; what is wrong with it is said beside the field."""
-    if not is_form(request):
-        return await run_in_threadpool(_sent, request, hands, FormData(_texts(await said(request))))
-    async with request.form(max_files=MOST_FILES, max_fields=300) as form:
-        return await run_in_threadpool(_sent, request, hands, form)
+    with turnstile_of(request).turn(sender_of(request)) as charge:
+        if not is_form(request):
+            response = await run_in_threadpool(_sent, request, hands, FormData(_texts(await said(request))))
+        else:
+            async with request.form(max_files=MOST_FILES, max_fields=300) as form:
+                response = await run_in_threadpool(_sent, request, hands, form)
+        charge(1)
+    return response
 
 
 def _sent(request: Request, hands: Doing, form: FormData) -> Response:
