@@ -88,6 +88,7 @@ def judged_of(read: Reader, system: str, function: str) -> tuple[Fixed, ...]:
     return tuple(
         Fixed(
             *(one.badcase_id, one.closed_by, one.regressed_by, one.standings, one.judged),
+            regressed_at=one.regressed_at,
             regrouped=one.regrouped,
             returned=one.returned,
         )

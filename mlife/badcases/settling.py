@@ -30,7 +30,7 @@ class Fixed:
 
     Args:
         standings: model → its latest verdict. judged: model → position of that verdict.
-        regrouped: was what is counted in it changed after it came back?
+        regressed_at: position where it came back. regrouped: was what is counted in it changed after that?
         returned: model → a badcase merged into it that had come back in that model.
     """
 
@@ -39,6 +39,7 @@ class Fixed:
     regressed_by: str | None
     standings: Mapping[str, Standing]
     judged: Mapping[str, int]
+    regressed_at: int = 0
     regrouped: bool = False
     returned: Mapping[str, str] = field(default_factory=dict)
 
@@ -129,7 +130,9 @@ def _over(scene: Scene, badcase: Fixed, policy: Policy) -> Reopening | None:
         return None
     for deployment in scene.answering:
         if model_id in deployment.model_ids:
-            finding, _ = finding_of(scene, badcase, model_id, deployment.version, policy)
+            judged_since = badcase.judged.get(model_id, 0) > badcase.regressed_at  # which excuses nothing
+            after = 0 if judged_since else None
+            finding, _ = finding_of(scene, badcase, model_id, deployment.version, policy, after=after)
             if finding.word is not Return.REGRESSED:
                 said = f"it did not come back by what is counted in it now: {finding.sentence}"
                 return Reopening(badcase_id=badcase.badcase_id, model_id=model_id, sentence=said)
@@ -190,11 +193,17 @@ def _came_back(scene: Scene, badcase: Fixed, policy: Policy) -> Regression | Non
 
 
 def finding_of(
-    scene: Scene, badcase: Fixed, model_id: str, version: str, policy: Policy
+    scene: Scene, badcase: Fixed, model_id: str, version: str, policy: Policy, *, after: int | None = None
 ) -> tuple[ReturnFinding, Counts]:
-    """How the reports of *version*, from *model_id*, are to be read; and what was counted."""
+    """
+    How the reports of *version*, from *model_id*, are to be read; and what was counted.
+
+    Args:
+        after: position from which reports count; None: from the model's own verdict on.
+    """
     own = badcase.standings.get(model_id)
-    after = badcase.judged[model_id] if own is not None and own.word is Word.FIXED else 0
+    if after is None:
+        after = badcase.judged[model_id] if own is not None and own.word is Word.FIXED else 0
     now = Counts(scene.files(badcase.badcase_id, version, after), scene.requests.get(version))
     finding = judge_return(
         model_id,

@@ -136,6 +136,18 @@ def test_reports_that_are_split_off_or_corrected_take_the_return_with_them(
     assert (status(field, nine), status(field, seven)) == ("closed", "new")
 
 
+def test_a_verdict_after_the_return_excuses_nothing_when_a_merge_is_taken_back(
+    closed: tuple[Field, str, str, str],
+) -> None:
+    field, nine, seven, _ = closed
+    field.send(*(report("9", picture=f"again {n}", version="2.0") for n in range(14)))
+    field.happen(judged("mdl-2", nine, "fixed", lower=0.99))
+    assert status(field, nine) == "regressed"
+    merge(field, nine, seven)
+    unmerge(field, nine)
+    assert status(field, nine) == "regressed"
+
+
 Step = tuple[str, int, int]
 steps = st.lists(
     st.tuples(st.sampled_from(["merge", "unmerge", "judge", "report"]), st.integers(0, 2), st.integers(0, 2)),
@@ -155,7 +167,7 @@ def fails_in_closed(field: Field) -> list[str]:
     ]
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps)
 def test_after_any_merges_verdicts_and_reports_undoing_the_merges_gives_what_is_judged_without_them(
     tmp_path_factory: pytest.TempPathFactory, taken: list[Step]

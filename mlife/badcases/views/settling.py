@@ -26,7 +26,7 @@ class JudgedBadcase:
     A badcase with its verdicts: model → verdict, and model → position of that verdict.
 
     Args:
-        regrouped: was what is counted in it changed after it came back?
+        regressed_at: position where it came back. regrouped: was what is counted in it changed after that?
         returned: model → a badcase merged into it that had come back in that model.
     """
 
@@ -35,6 +35,7 @@ class JudgedBadcase:
     regressed_by: str | None
     standings: dict[str, Standing]
     judged: dict[str, int]
+    regressed_at: int
     regrouped: bool
     returned: dict[str, str]
 
@@ -61,9 +62,17 @@ def judged(read: Reader, system: str, function: str) -> list[JudgedBadcase]:
     for row in rows:
         one = found.get(row.badcase_id)
         if one is None:
-            regrouped = (row.regrouped_number or 0) > (row.regressed_number or 0)
+            back = row.regressed_number or 0
+            regrouped = (row.regrouped_number or 0) > back
             one = found[row.badcase_id] = JudgedBadcase(
-                row.badcase_id, row.closed_by, row.regressed_by, {}, {}, regrouped, returned.get(row.badcase_id, {})
+                row.badcase_id,
+                row.closed_by,
+                row.regressed_by,
+                {},
+                {},
+                back,
+                regrouped,
+                returned.get(row.badcase_id, {}),
             )
         if row.model_id is None:
             continue
