@@ -89,7 +89,7 @@ def _next(
 def _refuse_told(given: Given, system: str, function: str, personal: Set[str]) -> None:
     """What badcases are told apart by stands in their names, for everybody to read."""
     compared = given(Ruling, function_id(system, function)).rule.names
-    told = sorted(personal.intersection(compared))
+    told = sorted(personal & set(compared))
     if told:
         raise Refused(
             f"the rule of {function} compares {told[0]}, so its values stand in the names of badcases",
