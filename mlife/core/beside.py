@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from mlife.core.handler import handlers
+from mlife.core.handler import Ports, handlers
 from mlife.core.media.links import Links
-
-if TYPE_CHECKING:
-    from mlife.core.runner import Runner
 
 BESIDE_SECONDS: Final = 0.05
 """How long slow handlers wait for projections until they look again."""
@@ -25,17 +22,17 @@ def slow() -> frozenset[str]:
 
 
 @contextmanager
-def in_a_thread(runner: Runner) -> Iterator[None]:
-    """*runner* in a thread of its own, for the block. What it still does at the end may be done again by another."""
+def in_a_thread(work: Callable[[threading.Event], None], ports: Ports) -> Iterator[None]:
+    """*work* in a thread of its own, for the block. What it still does at the end may be done again by another."""
     ends = threading.Event()
-    links = runner.ports.extra.get("links")
+    links = ports.extra.get("links")
     if isinstance(links, Links):
         links.stop = ends
-    thread = threading.Thread(target=runner.work, args=(ends,), name="mlife-slow", daemon=True)
+    thread = threading.Thread(target=work, args=(ends,), name="mlife-slow", daemon=True)
     thread.start()
     try:
         yield
     finally:
         ends.set()
-        runner.ports.store.wake()
+        ports.store.wake()
         thread.join(LEAVE_SECONDS)

@@ -22,7 +22,7 @@ from mlife.core.control import let_be, skips_of
 from mlife.core.errors import Conflict, MLifeError, Refused, Unavailable, in_a_line
 from mlife.core.events import Event, Recorded
 from mlife.core.feed import Feed
-from mlife.core.folding import Unfoldable, fold, is_outage
+from mlife.core.folding import Unfoldable, fold, is_outage, paced
 from mlife.core.handler import DeadLetter, Handler, HandlerBook, Ports, acting, handlers
 from mlife.core.projection import Projection, Standing, projections
 from mlife.core.rebuild import sweep
@@ -31,7 +31,7 @@ from mlife.core.timekeeping import TIMER_SECONDS, Timekeeper
 log = logging.getLogger("mlife.runner")
 
 LIVE_RUN = 2_000
-"""Events in one transaction while following; small enough that readers see news soon."""
+"""Most events in one transaction while following; small enough that readers see news soon."""
 
 FLOOD_SECONDS = 2.0
 """While facts keep coming, how long handlers that want the latest of each key wait; projections go first."""
@@ -132,7 +132,7 @@ class Runner:
             beside.serve(slow() if self._assigned is None else slow() & self._assigned, timeout=0)
             self._beside, self.feed.beside = beside, beside.feed
         try:
-            with in_a_thread(beside):
+            with in_a_thread(beside.work, self.ports):
                 yield
         finally:
             self._beside = self.feed.beside = None
@@ -190,10 +190,9 @@ class Runner:
         self._let_be: dict[str, set[int]] = {}
         self._held: dict[str, float] = {}
         self._gathered: dict[str, _Gathered] = {}
-        self._moving = False
-        self._seen_by_all = True
-        self._act_at = 0.0
-        self._act_until = 0.0
+        self._run = LIVE_RUN // 8
+        self._moving, self._seen_by_all = False, True
+        self._act_at = self._act_until = 0.0
         self._timekeeper = Timekeeper(self.ports)
 
     def step(self) -> bool:
@@ -201,7 +200,9 @@ class Runner:
         self._take_assignment()
         if self._beside is not None:
             self._beside.executor = self.executor
-        busy = self.project(limit=LIVE_RUN)
+        began = time.monotonic()
+        busy = self.project(limit=self._run)
+        self._run = min(LIVE_RUN, paced(self._run, time.monotonic() - began))
         busy = self._handle_all() or busy
         if not busy:
             self._tell_settled()
