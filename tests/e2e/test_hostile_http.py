@@ -129,7 +129,7 @@ def test_a_body_that_memory_would_hold_has_a_limit(
 KEYED = {
     "a cause": (
         "/api/v1/causes",
-        {"system": "s", "function": "f", "title": "one", "explanation": "e", "badcase_ids": ["bc-1"]},
+        {"system": "s", "function": "f", "title": "one", "explanation": "e", "badcase_ids": []},
         {"title": "two"},
     ),
     "a request": (
