@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hmac
 import logging
 import secrets
@@ -152,6 +153,8 @@ def serve(app: FastAPI, host: str, port: int, on_started: Any = None) -> None:
     """
     Serve *app* until the process is told to end.
 
+    What is loaded by then stays: the cyclic collector need not look through it again, 25 ms in the middle of a page.
+
     Raises:
         Unavailable: the port is taken.
     """
@@ -184,4 +187,6 @@ def serve(app: FastAPI, host: str, port: int, on_started: Any = None) -> None:
             f"{host}:{port} can't be listened on ({e.strerror})", remedy="choose another --port, or stop what uses it"
         ) from e
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
+    gc.collect()
+    gc.freeze()
     Announced(config).run(sockets=[listener])

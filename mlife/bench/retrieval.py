@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +37,7 @@ DESCRIBED = "night"
 """A word in 83,000 descriptions of reports, which are of 12,000 badcases."""
 SELECTED = "function:gaze severity:major"
 """An eleventh of all reports: 89,567 of a million."""
-ROUNDS = 15
+ROUNDS = 30
 DEEP = 40
 """Pages that are leafed through before a deep one."""
 
@@ -54,7 +55,9 @@ def retrieval(bench: Bench) -> Iterator[Figure]:
 
 
 def measured(home: Home, bench: Bench, name: str) -> Iterator[Figure]:
-    """Every figure of a home that is full; *name* is how theirs begin."""
+    """Every figure of a home that is full; *name* is how theirs begin. The collector is as a server has it."""
+    gc.collect()
+    gc.freeze()
     events = home.ports.store.head()
 
     def at(what: str, says: str, value: float, unit: str, goal: float, **more: Any) -> Figure:
