@@ -344,9 +344,13 @@ class Holder(Part):
     """Holds the writers' lock until it is killed: everybody else's batches wait, judged or not."""
 
     def live(self) -> None:
-        """Hold it."""
-        with self.home() as home, home.ports.store.barrier():
-            self.stop.wait(30.0)
+        """Hold it; it goes with the database that it is held in."""
+        try:
+            with self.home() as home, home.ports.store.barrier():
+                self.stop.wait(30.0)
+        except MLifeError as e:
+            if not is_outage(e):
+                raise
 
 
 class TailedWriter(Part):
