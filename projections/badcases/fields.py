@@ -7,12 +7,12 @@ later finds the reports from before, and a flood of reports without declared fie
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 from mlife.projections.badcases.declared import badcases
-from sqlalchemy import and_, delete, func, insert, select
+from sqlalchemy import ColumnElement, and_, delete, func, insert, select
 
 from mlife.badcases.events import FunctionDescribed
 from mlife.badcases.intake.schema import FieldDeclared, found_by
@@ -24,6 +24,7 @@ from mlife.core.projection import Tx
 from mlife.core.sealing import NUMBER as SEALED_NUMBER
 from mlife.core.sealing import TEXT as SEALED
 from mlife.core.sealing import is_sealed
+from mlife.core.tables import AnyRow
 
 JSON = dict[str, Any]
 Declared = Mapping[tuple[str, str], Sequence[FieldDeclared]]
@@ -136,6 +137,19 @@ def _looked_for(fields: Sequence[FieldDeclared]) -> dict[str, FieldDeclared]:
     return {one.name.lower(): one for one in fields if not one.personal}
 
 
+def _with_fields(tx: Tx, which: ColumnElement[bool]) -> Iterator[Sequence[AnyRow]]:
+    """The reports that have free fields, in slices by age."""
+    last = 0
+    while rows := tx.execute(
+        select(r.number, r.badcase_id, r.place, r.fields)
+        .where(which, r.fields.is_not(None), r.number > last)
+        .order_by(r.number)
+        .limit(SLICE)
+    ):
+        yield rows
+        last = rows[-1].number
+
+
 def _find_again(tx: Tx, event: FunctionDescribed, before: JSON, now: JSON) -> None:
     """Rows of the fields that changed, made anew from the reports of the function."""
     mine = and_(r.system == event.system, r.function == event.function)
@@ -148,37 +162,17 @@ def _find_again(tx: Tx, event: FunctionDescribed, before: JSON, now: JSON) -> No
         tx.execute(delete(badcase_fields).where(bf.name.in_(gone), bf.badcase_id.in_(ids)))
         tx.execute(delete(report_fields).where(f.name.in_(gone), f.number.in_(touched)))
         _count_from_rows(tx, and_(f.name.in_(gone), r.badcase_id.in_(ids)))  # of other functions, merged with these
-    last = 0
-    while new:
-        rows = tx.execute(
-            select(r.number, r.badcase_id, r.fields)
-            .where(mine, r.fields.is_not(None), r.number > last)
-            .order_by(r.number)
-            .limit(SLICE)
-        )
+    for rows in _with_fields(tx, mine) if new else ():
         count_fields(tx, [(row.number, row.badcase_id, orjson.loads(row.fields)) for row in rows], new)
-        if len(rows) < SLICE:
-            break
-        last = rows[-1].number
 
 
 def _place_again(tx: Tx, event: FunctionDescribed, *, secret: bool) -> None:
     """The places that free fields told of reports from before: gone while nobody may be found by them, and back."""
     mine = and_(r.system == event.system, r.function == event.function)
-    last = 0
-    while True:
-        rows = tx.execute(
-            select(r.number, r.place, r.fields)
-            .where(mine, r.fields.is_not(None), r.number > last)
-            .order_by(r.number)
-            .limit(SLICE)
-        )
+    for rows in _with_fields(tx, mine):
         told = [(row.number, row.place, place_in(orjson.loads(row.fields))) for row in rows]
         meant = [(number, place) for number, before, place in told if place and before == (place if secret else None)]
         tx.update(report_rows, [{"number": n, "place": None if secret else place} for n, place in meant])
-        if len(rows) < SLICE:
-            break
-        last = rows[-1].number
     recount_places(tx, [row[0] for row in tx.execute(select(r.badcase_id).where(mine).distinct())])
 
 

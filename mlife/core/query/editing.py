@@ -19,6 +19,7 @@ from mlife.core.query.nodes import (
     Value,
     both,
     either,
+    has_words,
     negated,
     terms_of,
 )
@@ -49,7 +50,7 @@ def narrow(
     placed = False
     for part in _conjuncts(parse(query)):
         said = [t.name.lower() in names for t in terms_of(part)]
-        if not said or not all(said) or _has_text(part):
+        if not said or not all(said) or has_words(part):
             kept.append(part)
         elif not placed:
             kept.append(term)
@@ -65,7 +66,7 @@ def without(query: str, field: str, *, searchable: Searchable | None = None) -> 
 def carry(query: str, to: Searchable) -> tuple[str, list[str]]:
     """What of *query* can be asked of *to*, and the terms that can't, because it has no such field."""
     parts = _conjuncts(parse(query))
-    kept = [p for p in parts if all(to.field(t.name) for t in terms_of(p)) and (to.text or not _has_text(p))]
+    kept = [p for p in parts if all(to.field(t.name) for t in terms_of(p)) and (to.text or not has_words(p))]
     return str(both(kept)), [str(p) for p in parts if p not in kept]
 
 
@@ -91,12 +92,6 @@ def _freed(node: Node, names: frozenset[str], *, negative: bool) -> Node | None:
 
 def _conjuncts(node: Node) -> tuple[Node, ...]:
     return node.children if isinstance(node, And) else (node,)
-
-
-def _has_text(node: Node) -> bool:
-    if isinstance(node, Not):
-        return _has_text(node.child)
-    return isinstance(node, Text) or (isinstance(node, And | Or) and any(map(_has_text, node.children)))
 
 
 def _names(field: str, searchable: Searchable | None) -> frozenset[str]:
